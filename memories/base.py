@@ -1,0 +1,278 @@
+"""The protocols a memory may follow, and how its costs are counted.
+
+A memory is a pure function over an explicit state. Its **slow weights** are parameters, fixed
+while it is evaluated; **everything that changes at test time is its state**: a flat mapping of
+tensors whose shapes never change. Every operation returns a new state and leaves its arguments
+as they were.
+
+Axis letters, used in every docstring of the project (one lane; the harness adds the seed axis):
+
+    N events   Q queries   D key width   V value width   M slots
+    L lookback window   H forecast horizon   C channels   S seeds (lanes)
+
+Rules inside a memory: no random draws after construction; no `.item()` and no Python branch on a
+tensor's values (use `torch.where`, masks, `scatter`); no in-place change of an argument. A memory
+whose maths cannot be vmapped sets `vectorized = False` and is looped over, lane by lane.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, TypeAlias
+
+import torch
+from torch import Tensor, nn
+
+State: TypeAlias = Mapping[str, Tensor]
+"""A memory's state: names to tensors of constant shape and dtype."""
+
+MemorySlot: TypeAlias = Callable[..., "AssociativeMemory"]
+"""Annotation of a constructor parameter that takes an associative memory by its registry name.
+
+In a suite the value is a name (``delta``) or a mapping (``{name: delta, params: {...}}``); the
+constructor receives a factory to be called with what the slot dictates, e.g.
+``memory(key_dim=84, value_dim=168, max_events=1000, generator=generator)``.
+"""
+
+DICTATED = (
+    "key_dim",
+    "value_dim",
+    "context_dim",
+    "max_events",
+    "channels",
+    "lookback",
+    "horizon",
+    "period",
+    "steps",
+    "backbone",
+    "generator",
+)
+"""Constructor arguments that the task or the harness gives; all others are the memory's own."""
+
+
+class InvalidParameter(ValueError):  # noqa: N818 - reads as a sentence where it is raised
+    """A parameter has the right type but a value that cannot be used.
+
+    Args:
+        parameter: Name of the constructor parameter at fault.
+        message: What is wrong with it, e.g. ``must be <= key_dim (64), got 80``.
+        help: What to do about it.
+    """
+
+    def __init__(self, parameter: str, message: str, help: str = "") -> None:
+        self.parameter = parameter
+        self.message = message
+        self.help = help
+        super().__init__(f"{parameter}: {message}")
+
+
+class Memory(nn.Module, ABC):
+    """What all protocols share: slow weights in the module, everything else in the state."""
+
+    vectorized: ClassVar[bool] = True
+    """Whether the methods work under `torch.func.vmap`; if not, lanes are looped over."""
+    slow: ClassVar[bool] = False
+    """Whether it is left out of default sweeps because one write costs far more than its peers."""
+    slot_state: ClassVar[tuple[str, ...]] = ()
+    """State entries whose first axis is slots; the audit fills their unused slots with NaN."""
+
+    def scalar(self, name: str, value: float) -> None:
+        """Register a scalar that may differ between lanes (a rate, a decay), as a 0-d buffer.
+
+        Such a scalar is read as ``self.<name>``; no Python branch may depend on it.
+        """
+        self.register_buffer(name, torch.tensor(float(value)))
+
+    @abstractmethod
+    def init_state(self) -> State:
+        """The state before any event; calling it again is how a memory is reset."""
+
+    def valid(self, state: State) -> Tensor:
+        """Which slots hold an event, as bool [M]; required where `slot_state` is not empty."""
+        raise NotImplementedError(f"{type(self).__name__} declares slot_state but no valid()")
+
+    def fit(self, train: Mapping[str, Tensor], generator: torch.Generator) -> None:
+        """Train slow weights; the only way to training data, called once before `init_state`.
+
+        Args:
+            train: Training and validation tensors as the task documents them.
+            generator: Source of all randomness of the training.
+        """
+
+
+class AssociativeMemory(Memory):
+    """Stores (key, value) events in order and recalls a value for each query."""
+
+    uses_context: ClassVar[bool] = False
+    """Whether `contexts` change what is stored or read."""
+    uses_time: ClassVar[bool] = False
+    """Whether `times` change what is stored or read."""
+    hetero: ClassVar[bool] = True
+    """Whether it can return a value that differs from the key."""
+    binary_keys: ClassVar[bool] = False
+    """Whether it needs keys of -1 and +1."""
+    composes: ClassVar[bool] = True
+    """Whether writing A then B equals writing A and B together."""
+
+    @abstractmethod
+    def write(
+        self,
+        state: State,
+        keys: Tensor,
+        values: Tensor,
+        times: Tensor | None = None,
+        contexts: Tensor | None = None,
+    ) -> State:
+        """The state after N events, in order.
+
+        Args:
+            state: State before the events.
+            keys: [N, D].
+            values: [N, V].
+            times: [N], or None; given for all events of a call or for none.
+            contexts: [N, context_dim], or None.
+        """
+
+    @abstractmethod
+    def read(
+        self,
+        state: State,
+        queries: Tensor,
+        times: Tensor | None = None,
+        contexts: Tensor | None = None,
+    ) -> Tensor:
+        """Values [Q, V] recalled for queries [Q, D]; changes nothing; zeros while empty."""
+
+    def touch(self, state: State, evidence: Mapping[str, Tensor]) -> State:  # noqa: ARG002
+        """The state after a read was used; for memories that count accesses."""
+        return state
+
+    def scan(
+        self,
+        state: State,
+        keys: Tensor,
+        values: Tensor,
+        queries: Tensor,
+        *,
+        inclusive: bool = True,
+    ) -> tuple[Tensor, State]:
+        """Write and read interleaved in order: query t sees the events up to t.
+
+        Args:
+            state: State before the first event.
+            keys: [N, D].
+            values: [N, V].
+            queries: [N, D], one per event.
+            inclusive: Whether query t sees event t itself.
+
+        Returns:
+            Values [N, V] and the state after all events. Memories with an exact chunked form
+            override this loop.
+        """
+        reads = []
+        for t in range(keys.shape[0]):
+            if not inclusive:
+                reads.append(self.read(state, queries[t : t + 1]))
+            state = self.write(state, keys[t : t + 1], values[t : t + 1])
+            if inclusive:
+                reads.append(self.read(state, queries[t : t + 1]))
+        if not reads:
+            return values.new_zeros(0, values.shape[-1]), state
+        return torch.cat(reads), state
+
+    @classmethod
+    def from_budget(cls, budget: int, key_dim: int, value_dim: int, **params: Any) -> dict[str, Any]:
+        """The parameters that size the memory to at most `budget` state floats.
+
+        Raises:
+            NotImplementedError: If the memory has no size to choose.
+        """
+        raise NotImplementedError(f"{cls.__name__} cannot be sized from a budget")
+
+
+class OnlineForecaster(Memory):
+    """Forecasts a stream whose targets are revealed H rows late.
+
+    At origin t the harness calls `observe` once with the newest row, then `predict`. A forecast
+    is final. A forecaster counts its steps itself: it is never told the time.
+    """
+
+    @abstractmethod
+    def observe(self, state: State, x_t: Tensor, recent: tuple[Tensor, Tensor]) -> State:
+        """The state after row t was revealed; all learning happens here.
+
+        Args:
+            state: State after origin t-1.
+            x_t: Newest row [C].
+            recent: The newest pair whose target is fully known: window [L, C] of origin t-H and
+                its target [H, C], rows t-H+1..t.
+        """
+
+    @abstractmethod
+    def predict(self, state: State, window: Tensor) -> tuple[Tensor, State]:
+        """Forecast [H, C] from window [L, C], which ends at row t, and the state after issuing it."""
+
+
+class TokenMemory(Memory):
+    """Adds memory tokens to an encoder's input and absorbs what the encoder made of them."""
+
+    @abstractmethod
+    def tokens(self, state: State) -> Tensor:
+        """Tokens [M, d] to prepend to the encoder's input; changes nothing."""
+
+    @abstractmethod
+    def absorb(self, state: State, hidden: Tensor) -> State:
+        """The state after a pass whose hidden states were [L, C, d]."""
+
+
+class Router(Memory):
+    """Scores labels for an embedding and says through which banks the answer came."""
+
+    @abstractmethod
+    def route(
+        self, state: State, z: Tensor, exclude_ids: Tensor | None = None
+    ) -> tuple[Tensor, Tensor, State]:
+        """Scores [Q, labels] and routing [Q, banks] for embeddings [Q, d], and the new state."""
+
+    @abstractmethod
+    def learn(self, state: State, z: Tensor, label: Tensor) -> State:
+        """The state after labelled examples were written; events only, no training."""
+
+
+PROTOCOLS: dict[str, type[Memory]] = {
+    "associative": AssociativeMemory,
+    "forecaster": OnlineForecaster,
+    "tokens": TokenMemory,
+    "router": Router,
+}
+"""The four protocols by the word that `memb list` prints."""
+
+
+def protocol_of(cls: type) -> str:
+    """The word for the protocol a memory class follows.
+
+    Raises:
+        TypeError: If the class follows none of them.
+    """
+    for word, protocol in PROTOCOLS.items():
+        if issubclass(cls, protocol):
+            return word
+    raise TypeError(f"{cls.__name__} follows none of the protocols {', '.join(PROTOCOLS)}")
+
+
+def state_floats(state: State) -> float:
+    """Size of one lane's state in 32-bit words, over its non-scalar entries, metadata included.
+
+    Measured from the tensors (numel x itemsize / 4), never declared.
+    """
+    return sum(t.numel() * t.element_size() / 4 for t in state.values() if t.dim() > 0)
+
+
+def param_floats(module: nn.Module) -> float:
+    """Size in 32-bit words of what a module holds that never changes: weights, fixed buffers.
+
+    Scalars registered with `Memory.scalar` are settings, not storage, and do not count.
+    """
+    tensors = [*module.parameters(), *(b for b in module.buffers() if b.dim() > 0)]
+    return sum(t.numel() * t.element_size() / 4 for t in tensors)

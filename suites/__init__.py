@@ -1,0 +1,1 @@
+"""The YAML suites that ship with memb, as package data."""

@@ -1,0 +1,34 @@
+"""Shared fixtures: one torch thread, a cache and a home of their own, the real data if it is there."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+torch.set_num_threads(1)
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+ROOT = Path(__file__).resolve().parent.parent
+ETT_FOLDERS = (ROOT.parent / "shared" / "data" / "ett", ROOT / "shared" / "data" / "ett")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Tests never read or fill the user's cache."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        patch.delenv("MEMB_DATA_DIR", raising=False)
+        yield
+
+
+@pytest.fixture(scope="session")
+def ett_dir() -> Path:
+    """The folder with the real ETTh1.csv, or a skip where it is not available."""
+    for folder in ETT_FOLDERS:
+        if (folder / "ETTh1.csv").exists():
+            return folder
+    pytest.skip("ETTh1.csv is not here: its licence forbids shipping it; see 'memb data path etth1'")
