@@ -47,7 +47,12 @@ class MembError(Exception):
     exit_code = 2
 
     def __init__(
-        self, problems: str | Sequence[Problem], *, summary: str = "", place: str = "", help: str = ""
+        self,
+        problems: str | Sequence[Problem],
+        *,
+        summary: str = "",
+        place: str = "",
+        help: str = "",
     ) -> None:
         if isinstance(problems, str):
             problems = [Problem(problems, place=place, help=help)]

@@ -12,7 +12,8 @@ import importlib
 import inspect
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -24,6 +25,7 @@ KINDS: tuple[Kind, ...] = ("memory", "task", "backbone")
 PLURALS: dict[Kind, str] = {"memory": "memories", "task": "tasks", "backbone": "backbones"}
 ROOTS = ("memories", "tasks")
 """Packages of this project that are searched for decorated classes."""
+_HOME = Path(__file__).resolve().parent.parent
 
 C = TypeVar("C", bound=type)
 
@@ -38,6 +40,7 @@ class Entry:
         cls: The class.
         family: The group it is listed under.
         source: Authors and year of what it implements.
+        plugin: The plug-in it came with, as `bench.plugins.load` takes it; empty for our own.
     """
 
     kind: Kind
@@ -45,6 +48,7 @@ class Entry:
     cls: Any = field(compare=False)
     family: str = ""
     source: str = ""
+    plugin: str = ""
 
     @property
     def description(self) -> str:
@@ -58,6 +62,37 @@ class Entry:
 
 
 _entries: dict[tuple[Kind, str], Entry] = {}
+_plugin = ""
+
+
+@contextmanager
+def registering_for(plugin: str) -> Iterator[None]:
+    """Entries registered inside belong to this plug-in; if it raises, none of them stays."""
+    global _plugin
+    before, outer = dict(_entries), _plugin
+    _plugin = plugin
+    try:
+        yield
+    except BaseException:
+        for key in [key for key, entry in _entries.items() if entry.plugin == plugin]:
+            del _entries[key]
+        _entries.update({key: entry for key, entry in before.items() if key not in _entries})
+        raise
+    finally:
+        _plugin = outer
+
+
+def adopt(plugin: str, module: str) -> list[Entry]:
+    """Entries of a plug-in: registered while it loaded, or by a module imported before that.
+
+    Args:
+        plugin: The plug-in they belong to from now on.
+        module: Dotted name of the module it consists of.
+    """
+    for key, entry in list(_entries.items()):
+        if not entry.plugin and f"{entry.cls.__module__}.".startswith(f"{module}."):
+            _entries[key] = replace(entry, plugin=plugin)
+    return [entry for entry in _entries.values() if entry.plugin == plugin]
 
 
 def _register(kind: Kind, name: str, family: str, source: str) -> Callable[[C], C]:
@@ -65,16 +100,33 @@ def _register(kind: Kind, name: str, family: str, source: str) -> Callable[[C], 
         raise MembError(f"{kind} name '{name}' is not kebab-case", help="write it like my-memory")
 
     def decorate(cls: C) -> C:
+        file = Path(inspect.getfile(cls)).resolve()
         known = _entries.get((kind, name))
-        if known is not None and known.cls.__qualname__ != cls.__qualname__:
+        taken_by = known.file.resolve() if known is not None else _shipped_in(kind, name, file)
+        again = known is None or known.cls.__qualname__ == cls.__qualname__
+        if taken_by is not None and not (taken_by == file and again):
             raise MembError(
-                f"{kind} '{name}' is registered twice: {known.file} and {inspect.getfile(cls)}",
+                f"{kind} '{name}' is registered twice: {taken_by} and {file}",
                 help="rename one of them",
             )
-        _entries[kind, name] = Entry(kind, name, cls, family, source)
+        # a plug-in may be the first to import a memory of ours
+        plugin = "" if _is_ours(file) else _plugin
+        _entries[kind, name] = Entry(kind, name, cls, family, source, plugin)
         return cls
 
     return decorate
+
+
+def _is_ours(file: Path) -> bool:
+    return any(file.is_relative_to(_HOME / root) for root in ROOTS)
+
+
+def _shipped_in(kind: Kind, name: str, file: Path) -> Path | None:
+    """The project's own file that registers a name, imported or not, for a file from outside."""
+    if _is_ours(file):
+        return None
+    module = _scan().get((kind, name))
+    return None if module is None else _HOME.joinpath(*module.split(".")).with_suffix(".py")
 
 
 def memory(name: str, *, family: str = "", source: str = "") -> Callable[[C], C]:
@@ -136,7 +188,7 @@ def _scan() -> dict[tuple[Kind, str], str]:
     fresh: dict[str, Any] = {}
     names: dict[tuple[Kind, str], str] = {}
     for root in ROOTS:
-        base = Path(__file__).resolve().parent.parent / root
+        base = _HOME / root
         for path in sorted(base.rglob("*.py")):
             stat = path.stat()
             stamp = [stat.st_mtime_ns, stat.st_size]

@@ -51,7 +51,7 @@ DICTATED = (
 """Constructor arguments that the task or the harness gives; all others are the memory's own."""
 
 
-class InvalidParameter(ValueError):  # noqa: N818 - reads as a sentence where it is raised
+class InvalidParameter(ValueError):
     """A parameter has the right type but a value that cannot be used.
 
     Args:
@@ -70,7 +70,7 @@ class InvalidParameter(ValueError):  # noqa: N818 - reads as a sentence where it
 class Memory(nn.Module, ABC):
     """What all protocols share: slow weights in the module, everything else in the state."""
 
-    vectorized: ClassVar[bool] = True
+    vectorized: bool = True
     """Whether the methods work under `torch.func.vmap`; if not, lanes are looped over."""
     slow: ClassVar[bool] = False
     """Whether it is left out of default sweeps because one write costs far more than its peers."""
@@ -112,8 +112,10 @@ class AssociativeMemory(Memory):
     """Whether it can return a value that differs from the key."""
     binary_keys: ClassVar[bool] = False
     """Whether it needs keys of -1 and +1."""
-    composes: ClassVar[bool] = True
+    composes: bool = True
     """Whether writing A then B equals writing A and B together."""
+    empty_read_is_zero: ClassVar[bool] = True
+    """Whether reading before any event gives exact zeros; only `echo` may say no."""
 
     @abstractmethod
     def write(
@@ -182,7 +184,9 @@ class AssociativeMemory(Memory):
         return torch.cat(reads), state
 
     @classmethod
-    def from_budget(cls, budget: int, key_dim: int, value_dim: int, **params: Any) -> dict[str, Any]:
+    def from_budget(
+        cls, budget: int, key_dim: int, value_dim: int, **params: Any
+    ) -> dict[str, Any]:
         """The parameters that size the memory to at most `budget` state floats.
 
         Raises:
@@ -211,7 +215,7 @@ class OnlineForecaster(Memory):
 
     @abstractmethod
     def predict(self, state: State, window: Tensor) -> tuple[Tensor, State]:
-        """Forecast [H, C] from window [L, C], which ends at row t, and the state after issuing it."""
+        """Forecast [H, C] from window [L, C], which ends at row t, and the state after it."""
 
 
 class TokenMemory(Memory):
@@ -240,7 +244,7 @@ class Router(Memory):
         """The state after labelled examples were written; events only, no training."""
 
 
-PROTOCOLS: dict[str, type[Memory]] = {
+PROTOCOLS: dict[str, type] = {
     "associative": AssociativeMemory,
     "forecaster": OnlineForecaster,
     "tokens": TokenMemory,

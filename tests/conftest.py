@@ -31,4 +31,6 @@ def ett_dir() -> Path:
     for folder in ETT_FOLDERS:
         if (folder / "ETTh1.csv").exists():
             return folder
-    pytest.skip("ETTh1.csv is not here: its licence forbids shipping it; see 'memb data path etth1'")
+    pytest.skip(
+        "ETTh1.csv is not here: its licence forbids shipping it; see 'memb data path etth1'"
+    )

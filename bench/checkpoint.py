@@ -1,0 +1,50 @@
+"""Where a long block goes on after a kill: its lanes' state, written now and then."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+EVERY_S = 60.0
+"""Default seconds between two check-points of a block."""
+
+
+class Checkpoint:
+    """The check-point of one block.
+
+    Args:
+        file: Where it stands; removed when the block's records are on disk.
+        every_s: Seconds between two writes.
+    """
+
+    def __init__(self, file: Path, every_s: float = EVERY_S) -> None:
+        self.file = file
+        self.every_s = every_s
+        self._written = time.monotonic()
+
+    def load(self) -> tuple[dict[str, Tensor], int] | None:
+        """What was kept and its position, or None if the block has to start from the beginning."""
+        if not self.file.exists():
+            return None
+        with safe_open(self.file, framework="pt") as kept:
+            tensors = {name: kept.get_tensor(name) for name in kept.keys()}  # noqa: SIM118
+        return tensors, int(tensors.pop("position"))
+
+    def offer(self, position: int, tensors: Callable[[], dict[str, Tensor]]) -> None:
+        """Write if the last write is old enough; a kill leaves the old file or the new one."""
+        if time.monotonic() - self._written < self.every_s:
+            return
+        content = {name: tensor.contiguous().clone() for name, tensor in tensors().items()}
+        content["position"] = torch.tensor(position)
+        self.file.parent.mkdir(parents=True, exist_ok=True)
+        temporary = self.file.with_name(f".{self.file.name}.{os.getpid()}")
+        save_file(content, temporary)
+        temporary.replace(self.file)
+        self._written = time.monotonic()

@@ -1,0 +1,63 @@
+"""What is done about cells that lack some or all of their trials."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bench.compare.model import Row, Section
+from bench.errors import MembError, Problem
+
+
+def refuse_incomplete(sections: Sequence[Section]) -> None:
+    """Nothing, if every cell is complete.
+
+    Raises:
+        MembError: Naming every cell that is not.
+    """
+    problems = [
+        Problem(f"{row.label} on {section.task_label} is {row.state}: {holes(row)}")
+        for section in sections
+        for row in section.rows
+        if _incomplete(row)
+    ]
+    distinct = list(dict.fromkeys(problems))
+    if distinct:
+        raise MembError(distinct, summary=f"{len(distinct)} incomplete cells")
+
+
+def drop_incomplete(sections: Sequence[Section]) -> tuple[list[Section], tuple[str, ...]]:
+    """The sections of task points whose cells are all complete, and the labels left out.
+
+    Raises:
+        MembError: If no task point is left.
+    """
+    dropped = dict.fromkeys(
+        section.task_label for section in sections if any(map(_incomplete, section.rows))
+    )
+    kept = [section for section in sections if section.task_label not in dropped]
+    if not kept:
+        raise MembError(
+            "nothing to compare: every task has an incomplete cell",
+            help="run the suite again to fill the holes, or compare with --missing worst",
+        )
+    return kept, tuple(dropped)
+
+
+def holes(row: Row) -> str:
+    """The row's failures in words: ``seeds 3, 4 (oom); seed 7 (nonfinite: first at t=12)``."""
+    by_reason: dict[str, list[int | None]] = {}
+    for failure in row.failures:
+        reason = failure.status + (f": {failure.message}" if failure.message else "")
+        by_reason.setdefault(" ".join(reason.split()), []).append(failure.seed)
+    return "; ".join(f"{_seeds(seeds)}({reason})" for reason, seeds in by_reason.items())
+
+
+def _seeds(seeds: Sequence[int | None]) -> str:
+    numbers = [str(seed) for seed in seeds if seed is not None]
+    if not numbers:
+        return ""
+    return f"{'seed' if len(numbers) == 1 else 'seeds'} {', '.join(numbers)} "
+
+
+def _incomplete(row: Row) -> bool:
+    return row.state in ("partial", "failed", "missing")

@@ -1,0 +1,309 @@
+"""The sentences that must stand below any table: what was tested, how, and what went wrong."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
+from typing import Any
+
+from bench.compare.incomplete import holes
+from bench.compare.model import STATES, Comparison, Contrast, Row, Section
+from bench.compare.selection import Plan
+from bench.stats.intervals import LEAST_FOR_BOOTSTRAP
+from bench.stats.paired import LEAST_PAIRS
+from bench.stats.permutation import pairs_to_resolve
+from bench.stats.power import detectable_effect
+
+TESTS = {
+    "t": "paired t",
+    "signflip": "sign-flip permutation",
+    "wilcoxon": "Wilcoxon signed-rank",
+    "welch": "Welch t (unpaired)",
+    "permutation": "two-sample permutation",
+}
+CORRECTIONS = {
+    "holm": "Holm",
+    "bh": "Benjamini-Hochberg (false discovery rate)",
+    "hommel": "Hommel",
+    "bonferroni": "Bonferroni",
+    "none": "no",
+}
+PAPER_SEEDS = 10
+"""Seeds from which a published table is advised to be made."""
+
+
+def sentences(comparison: Comparison, plan: Plan) -> tuple[str, ...]:
+    """Everything a reader has to know, in a fixed order; each sentence stands alone."""
+    parts = (
+        _seeds(comparison),
+        _what_seeds_vary(comparison),
+        _opponent(comparison, plan),
+        _tests(comparison),
+        _unresolvable(comparison),
+        _detectable(comparison),
+        _constant(comparison),
+        _pairing(comparison),
+        _intervals(comparison),
+        _equivalence(comparison),
+        _holes(comparison),
+        _advice(comparison),
+        [_run(run) for run in comparison.runs],
+    )
+    return tuple(dict.fromkeys(chain.from_iterable(parts)))
+
+
+def _rows(comparison: Comparison) -> list[tuple[Section, Row]]:
+    return [(section, row) for section in comparison.sections for row in section.rows]
+
+
+def _contrasts(comparison: Comparison) -> list[tuple[Section, Contrast]]:
+    return [(s, contrast) for s in comparison.sections for contrast in s.contrasts]
+
+
+def _span(numbers: Iterable[int]) -> str:
+    """``5`` or ``3 to 5``."""
+    found = sorted(set(numbers))
+    return str(found[0]) if len(found) == 1 else f"{found[0]} to {found[-1]}"
+
+
+def _names(names: Iterable[str]) -> str:
+    return ", ".join(dict.fromkeys(names))
+
+
+def _seeds(comparison: Comparison) -> list[str]:
+    counts = {row.n for _, row in _rows(comparison) if row.n and not row.seedless}
+    found = []
+    if counts:
+        found.append(f"n = {_span(counts)} seeds per cell.")
+    if comparison.seeds_extended:
+        found.append(
+            "Seeds were added after results were seen: the p-values do not account for that look."
+        )
+    return found
+
+
+def _what_seeds_vary(comparison: Comparison) -> list[str]:
+    tasks: dict[tuple[bool, str], list[str]] = defaultdict(list)
+    for section in comparison.sections:
+        if section.tested:
+            tasks[section.seeded, section.varies].append(section.task_label)
+    found = []
+    for (seeded, varies), names in tasks.items():
+        where = f"on {_names(names)}" if len(tasks) > 1 or not seeded else "on every task"
+        if seeded:
+            found.append(f"Seeds vary {varies} {where}.")
+        else:
+            found.append(
+                f"The series is fixed {where}: seeds vary {varies} only, so differences stand "
+                "without a test; whether they hold over time is another question."
+            )
+    return found
+
+
+def _opponent(comparison: Comparison, plan: Plan) -> list[str]:
+    options = comparison.options
+    if options.mode == "all-pairs":
+        return ["Differences are the first memory of a pair minus the second."]
+    if options.mode == "vs-best":
+        return [
+            "Differences are memory minus the best of the same task and metric. The set not "
+            "separated from the best is large when n is small, and the best was picked by the "
+            "same data."
+        ]
+    found = [f"Differences are memory minus {options.reference}, in the metric's own units."]
+    if plan.reference and plan.reference not in comparison.labels:
+        found.append(
+            f"The suite's reference {plan.reference} is not among the memories compared here."
+        )
+    absent = _names(s.task_label for s in comparison.sections if s.row(options.reference) is None)
+    if absent:
+        found.append(f"{options.reference} is not planned on {absent}: no differences there.")
+    return found
+
+
+def _tests(comparison: Comparison) -> list[str]:
+    options = comparison.options
+    used: dict[str, set[int]] = defaultdict(set)
+    for _, contrast in _contrasts(comparison):
+        if contrast.significance is not None:
+            n = contrast.n if contrast.unpaired is None else min(map(len, contrast.unpaired))
+            used[TESTS[contrast.significance.test]].add(n)
+    found = []
+    if used:
+        tests = "; ".join(f"{name} (n = {_span(ns)})" for name, ns in used.items())
+        found.append(f"Tests over seeds, two-sided, alpha = {options.alpha:g}: {tests}.")
+    if comparison.families:
+        found.append(_correction(comparison))
+    untested = _names(s.metric for s in comparison.sections if s.metric and not s.tested)
+    if untested:
+        found.append(f"Shown without a test, not being headline metrics: {untested}.")
+    return found
+
+
+def _correction(comparison: Comparison) -> str:
+    options = comparison.options
+    sizes: dict[str, list[int]] = defaultdict(list)
+    for family in comparison.families:
+        sizes[family.metric].append(family.m)
+    m = ", ".join(f"m = {_span(found)} for {metric}" for metric, found in sizes.items())
+    if options.family == "none" or options.correction == "none":
+        total = sum(family.m for family in comparison.families)
+        return (
+            f"Warning: p-values are not corrected for their number ({m}); if no memory differed, "
+            f"about {total * options.alpha:.2g} of {total} would still come out significant."
+        )
+    scope = "task and metric" if any(f.task_label for f in comparison.families) else "metric"
+    failed = sum(family.failed for family in comparison.families)
+    lost = f"; {failed} of them failed, counted as p = 1" if failed else ""
+    return f"{CORRECTIONS[options.correction]} correction over each {scope}: {m}{lost}."
+
+
+def _unresolvable(comparison: Comparison) -> list[str]:
+    options = comparison.options
+    sizes = {(f.metric, f.task_label): f.m for f in comparison.families}
+    found = []
+    for section, contrast in _contrasts(comparison):
+        if not contrast.unresolvable or contrast.significance is None:
+            continue
+        m = sizes.get((section.metric, "")) or sizes[section.metric, section.task_label]
+        # the false discovery rate can reject all m together at alpha
+        if options.correction in ("none", "bh") or options.family == "none":
+            least = pairs_to_resolve(options.alpha)
+        else:
+            least = pairs_to_resolve(options.alpha, m)
+        found.append(
+            f"{section.metric} is unresolvable at n={contrast.n}, m={m}: the smallest p is "
+            f"{contrast.significance.p_min:.4g}; needs n >= {least}."
+        )
+    return found
+
+
+def _detectable(comparison: Comparison) -> list[str]:
+    options = comparison.options
+    sizes = sorted({c.n for _, c in _contrasts(comparison) if c.detectable is not None})
+    if not sizes:
+        return []
+    effects = ", ".join(f"{detectable_effect(n, options.alpha):.3g} at n = {n}" for n in sizes)
+    return [
+        f"Detectable with 80% power, before correction: a mean difference of {effects} standard "
+        "deviations of the difference. Seed counts are about right at best: the spread is itself "
+        "estimated from few seeds."
+    ]
+
+
+def _constant(comparison: Comparison) -> list[str]:
+    names = _names(
+        f"{contrast.label} on {section.task_label} ({section.metric})"
+        for section, contrast in _contrasts(comparison)
+        if contrast.significance is not None and contrast.significance.constant
+    )
+    if not names:
+        return []
+    return [f"All seeds differ by the same amount, t is undefined, exact permutation p: {names}."]
+
+
+def _pairing(comparison: Comparison) -> list[str]:
+    found = []
+    paired = [(s, c) for s, c in _contrasts(comparison) if c.in_family and c.unpaired is None]
+    contrasts = [contrast for _, contrast in paired]
+    known = [r for c in contrasts if c.n >= 5 and (r := c.pairs.correlation) is not None]
+    below = [r for r in known if r < 0]
+    if below:
+        found.append(
+            f"Values of {len(below)} of {len(known)} pairs are negatively correlated over seeds "
+            f"(lowest r = {min(below):.2f}): check that equal seeds mean equal data."
+        )
+    alone = [seeds for section, c in paired if (seeds := _planned_alone(section, c))]
+    if alone:
+        found.append(
+            f"{len(alone)} pairs were planned with different seeds: only common ones are compared, "
+            f"{sum(map(len, alone))} values are not."
+        )
+    return found
+
+
+def _planned_alone(section: Section, contrast: Contrast) -> set[int]:
+    """Seeds that the plan holds for one side of a pair only."""
+    sides = (section.row(contrast.label), section.row(contrast.against))
+    a, b = (set(row.planned) if row else set() for row in sides)
+    return a ^ b
+
+
+def _intervals(comparison: Comparison) -> list[str]:
+    options = comparison.options
+    if options.ci == "t":
+        return []
+    found = []
+    counts = {row.n for _, row in _rows(comparison) if row.n > 1}
+    few = {n for n in counts if n < LEAST_FOR_BOOTSTRAP}
+    if few:
+        found.append(
+            f"No {options.ci} interval at n = {_span(few)}: too few distinct resamples; use --ci t."
+        )
+    if any(LEAST_FOR_BOOTSTRAP <= n < 10 for n in counts):
+        found.append("Bootstrap intervals below n = 10 cover about 85-90%, not 95%.")
+    methods = [row.interval.method for _, row in _rows(comparison) if row.interval]
+    methods += [c.interval.method for _, c in _contrasts(comparison) if c.interval]
+    other = sum(method == "percentile" for method in methods)
+    if options.ci == "bca" and other:
+        found.append(f"BCa is degenerate for {other} intervals: percentile intervals there.")
+    return found
+
+
+def _equivalence(comparison: Comparison) -> list[str]:
+    options = comparison.options
+    if not options.margins:
+        return []
+    margins = ", ".join(f"{margin:g} for {metric}" for metric, margin in options.margins.items())
+    level = 100 * (1 - 2 * options.alpha)
+    return [
+        f"equiv: the {level:g}% interval of the difference lies within the margin ({margins}); "
+        "not adjusted for the number of claims."
+    ]
+
+
+def _holes(comparison: Comparison) -> list[str]:
+    found = []
+    if comparison.dropped:
+        left = len({section.task_label for section in comparison.sections})
+        dropped = ", ".join(comparison.dropped)
+        found.append(f"Dropped for incomplete cells: {dropped}; task points left: {left}.")
+    states = Counter(row.state for _, row in _rows(comparison))
+    if set(states) != {"complete"}:
+        counts = ", ".join(f"{states[state]} {state}" for state in STATES if states[state])
+        found.append(f"Cells: {counts}.")
+    for section, row in _rows(comparison):
+        if row.failures:
+            found.append(f"{row.state}: {row.label} on {section.task_label}: {holes(row)}")
+    return found
+
+
+def _advice(comparison: Comparison) -> list[str]:
+    planned = [
+        row.n_planned
+        for section, row in _rows(comparison)
+        if section.tested and section.seeded and not row.seedless
+    ]
+    if not planned or min(planned) >= PAPER_SEEDS:
+        return []
+    few = "Fewer than 3 seeds are not tested. " if min(planned) < LEAST_PAIRS else ""
+    return [
+        f"{few}3 seeds serve as a smoke test, 5 as a check, 10 for a published table; choose "
+        "their number before looking at results, not until a difference is significant."
+    ]
+
+
+def _run(run: Mapping[str, Any]) -> str:
+    parts: Sequence[str] = [
+        str(run.get("path") or ""),
+        _commit(run.get("git") or {}),
+        f"memb {run['memb']}" if run.get("memb") else "",
+    ]
+    return f"Run: {', '.join(part for part in parts if part) or 'provenance unknown'}."
+
+
+def _commit(git: Mapping[str, Any]) -> str:
+    commit = str(git.get("commit") or "")
+    changed = " with uncommitted changes" if git.get("dirty") else ""
+    return f"git {commit[:12]}{changed}" if commit else ""

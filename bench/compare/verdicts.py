@@ -1,0 +1,134 @@
+"""Families of tests, their correction, and the word for each contrast."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import replace
+
+from bench.compare.model import Contrast, Family, Mark, Options, Row, Section, Verdict
+from bench.stats.corrections import adjust
+from bench.stats.paired import LEAST_PAIRS
+from bench.stats.permutation import pairs_to_resolve
+from bench.stats.power import detectable_effect, seeds_needed
+
+FAMILYWISE = ("holm", "hommel", "bonferroni")
+"""Corrections whose smallest p has to pass alpha/m."""
+
+_Place = tuple[int, int]
+
+
+def judged(
+    sections: Sequence[Section], options: Options
+) -> tuple[list[Section], tuple[Family, ...]]:
+    """The sections with adjusted p-values and verdicts, and the families behind them.
+
+    A planned contrast whose trials failed enters its family with p = 1, so that a failure never
+    makes another claim easier. What the plan itself leaves untestable does not enter.
+    """
+    members = _families(sections, options)
+    contrasts = [list(section.contrasts) for section in sections]
+    families = []
+    for (metric, task_label), places in members.items():
+        group = [contrasts[i][j] for i, j in places]
+        method = "none" if options.family == "none" else options.correction
+        adjusted = adjust([1.0 if c.p_raw is None else c.p_raw for c in group], method)
+        least = adjust([c.significance.p_min if c.significance else 1.0 for c in group], method)
+        m = len(group)
+        for (i, j), contrast, p, floor in zip(places, group, adjusted, least, strict=True):
+            contrasts[i][j] = replace(
+                contrast,
+                p_adjusted=float(p),
+                unresolvable=contrast.significance is not None and bool(floor >= options.alpha),
+                detectable=_detectable(contrast, float(p), options),
+                seeds_needed=_seeds_needed(contrast, float(p), m, options),
+            )
+        failed = sum(contrast.significance is None for contrast in group)
+        families.append(Family(metric, task_label, m, failed))
+    done = [
+        replace(section, contrasts=tuple(_judge(section, c, options) for c in found))
+        for section, found in zip(sections, contrasts, strict=True)
+    ]
+    return done, tuple(families)
+
+
+def _families(sections: Sequence[Section], options: Options) -> dict[tuple[str, str], list[_Place]]:
+    """Places of the contrasts of each family, by metric and, where families are per task, task."""
+    # against the best of each task the opponent changes from task to task
+    per_task = options.family == "task" or options.mode == "vs-best"
+    members: dict[tuple[str, str], list[_Place]] = defaultdict(list)
+    for i, section in enumerate(sections):
+        for j, contrast in enumerate(section.contrasts):
+            if contrast.in_family:
+                members[section.metric, section.task_label if per_task else ""].append((i, j))
+    return members
+
+
+def _detectable(contrast: Contrast, p: float, options: Options) -> float | None:
+    """Smallest difference these pairs would have found, where the verdict is open."""
+    if p < options.alpha or contrast.sd is None:
+        return None
+    return contrast.sd * detectable_effect(contrast.n, options.alpha)
+
+
+def _seeds_needed(contrast: Contrast, p: float, m: int, options: Options) -> int | None:
+    """Pairs that would resolve the observed difference within its family."""
+    if p < options.alpha or contrast.d_z is None:
+        return None
+    familywise = options.correction in FAMILYWISE and options.family != "none"
+    level = options.alpha / m if familywise else options.alpha
+    found = seeds_needed(contrast.d_z, alpha=level)
+    permuted = contrast.significance is not None and contrast.significance.p_min > 0
+    return max(found, pairs_to_resolve(level)) if found and permuted else found
+
+
+def _judge(section: Section, contrast: Contrast, options: Options) -> Contrast:
+    rows = {row.label: row for row in section.rows}
+    a, b = rows[contrast.label], rows[contrast.against]
+    verdict = _verdict(a, b, contrast, options)
+    return replace(contrast, verdict=verdict, marks=_marks(a, b, contrast, verdict, options))
+
+
+def _verdict(a: Row, b: Row, contrast: Contrast, options: Options) -> Verdict:
+    if not (a.values and b.values):
+        return "fail"
+    if not contrast.in_family:
+        if a.deterministic and b.deterministic:
+            return "det"
+        few = min(a.n_planned, b.n_planned) < LEAST_PAIRS
+        return "n<3" if few and not (a.seedless or b.seedless) else "untested"
+    if contrast.significance is None or contrast.p_adjusted is None:
+        return "n<3"
+    if contrast.p_adjusted < options.alpha:
+        return "better" if _favours(contrast) else "worse"
+    if contrast.equivalence is not None and contrast.equivalence.equivalent:
+        return "equiv"
+    return "n.s."
+
+
+def _favours(contrast: Contrast) -> bool:
+    """Whether the difference speaks for the memory judged."""
+    sign = -1 if contrast.direction == "lower" else 1
+    return sign * (contrast.difference or 0.0) > 0
+
+
+def _marks(
+    a: Row, b: Row, contrast: Contrast, verdict: Verdict, options: Options
+) -> tuple[Mark, ...]:
+    marks: list[Mark] = []
+    if verdict in ("better", "worse"):
+        marks.append("better" if verdict == "better" else "worse")
+        if contrast.significance is not None and contrast.significance.fragile:
+            marks.append("fragile")
+        if contrast.equivalence and abs(contrast.difference or 0.0) < contrast.equivalence.margin:
+            marks.append("within-margin")
+    if (
+        options.mode == "vs-best"
+        and verdict in ("n.s.", "equiv")
+        and not contrast.unresolvable
+        and a.state == "complete"
+    ):
+        marks.append("not-separated")
+    if "partial" in (a.state, b.state):
+        marks.append("partial")
+    return tuple(marks)

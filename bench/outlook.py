@@ -1,0 +1,133 @@
+"""What a run would do: cells, trials done already, time that the rest may take."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from bench.plan import Cell, Plan
+from bench.store import Record, RunFolder, best_records
+
+UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True)
+class CellOutlook:
+    """One cell before it runs.
+
+    Attributes:
+        task: Label of the task point.
+        memory: Label of the memory.
+        trials: Trials planned.
+        cached: Those that have an ok record.
+        seconds_left: Estimate for the others from earlier runs, or None.
+        note: Why it will be skipped, or that it is lifted.
+    """
+
+    task: str
+    memory: str
+    trials: int
+    cached: int
+    seconds_left: float | None
+    note: str
+
+    @property
+    def time_left(self) -> str:
+        """The estimate in words; ``unknown``, never 0, where there is none."""
+        return duration(self.seconds_left)
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """The whole plan before it runs."""
+
+    cells: tuple[CellOutlook, ...]
+    keys: Mapping[str, tuple[Cell, int | None]]
+
+    @property
+    def sentence(self) -> str:
+        """One line: trials, cached, time."""
+        trials = sum(cell.trials for cell in self.cells)
+        cached = sum(cell.cached for cell in self.cells)
+        known = [c.seconds_left for c in self.cells if c.seconds_left is not None]
+        total = duration(sum(known)) if known else UNKNOWN
+        if known and len(known) < len(self.cells):
+            total = f"at least {total}"
+        return f"{trials} trials, {cached} cached, time left: {total}"
+
+    def describe(self, *, verbose: bool) -> dict[str, Any]:
+        """Plain JSON data; with `verbose` every trial's key."""
+        plain: dict[str, Any] = {
+            "cells": [asdict(cell) for cell in self.cells],
+            "trials": sum(cell.trials for cell in self.cells),
+            "cached": sum(cell.cached for cell in self.cells),
+        }
+        if verbose:
+            plain["keys"] = {
+                key: {"task": cell.task_label, "memory": cell.label, "seed": seed}
+                for key, (cell, seed) in self.keys.items()
+            }
+        return plain
+
+
+def outlook(plan: Plan, folder: Path) -> Outlook:
+    """The plan held against what its folder has.
+
+    Times come from trials of the same memory and task settings in the folder, whatever the
+    version of their code.
+    """
+    store = RunFolder(folder)
+    best = best_records(store.records())
+    timings = _timings(best)
+    cells = []
+    for cell in plan.cells:
+        done = [best.get(key, {}).get("status") for key in cell.trials.values()]
+        cached = sum(status in ("ok", "skipped") for status in done)
+        seconds = timings.get(_setting(cell.describe()))
+        left = len(done) - cached
+        cells.append(
+            CellOutlook(
+                cell.task_label,
+                cell.label,
+                len(done),
+                cached,
+                0.0 if not left else None if seconds is None else seconds * left,
+                _note(cell),
+            )
+        )
+    return Outlook(tuple(cells), plan.trials)
+
+
+def _note(cell: Cell) -> str:
+    if cell.skipped:
+        return f"skipped: {cell.skipped}"
+    if cell.memory != cell.listed:
+        return f"{cell.listed} inside {cell.memory}"
+    return "runs once: nothing depends on the seed" if cell.deterministic else ""
+
+
+def _timings(best: Mapping[str, Record]) -> dict[str, float]:
+    """Mean seconds per trial of each setting that was run before."""
+    seconds: dict[str, list[float]] = {}
+    for record in best.values():
+        if record["kind"] == "trial" and record["status"] == "ok":
+            seconds.setdefault(_setting(record), []).append(record["wall_s"])
+    return {setting: sum(times) / len(times) for setting, times in seconds.items()}
+
+
+def _setting(plain: Mapping[str, Any]) -> str:
+    return repr([plain[key] for key in ("memory", "memory_params", "task", "task_params")])
+
+
+def duration(seconds: float | None) -> str:
+    """A time as a person says it: ``unknown``, ``0.4 s``, ``2 min 10 s``, ``1 h 05 min``."""
+    if seconds is None:
+        return UNKNOWN
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02d} s"
+    return f"{minutes // 60} h {minutes % 60:02d} min"

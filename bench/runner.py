@@ -1,0 +1,249 @@
+"""Running a suite: what is missing is run, what is done is kept, whatever happens in between."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from bench import costs
+from bench.block import Block, BlockResult, run_block, skipped
+from bench.checkpoint import EVERY_S
+from bench.errors import MembError
+from bench.executors import Executor, InProcess, Workers
+from bench.plan import Plan
+from bench.progress import Progress, Quiet
+from bench.provenance import now, provenance
+from bench.store import Record, RunFolder, best_records
+
+CachePolicy = Literal["only-missing", "never", "only-cache"]
+FAILURES = ("error", "nonfinite", "timeout", "oom")
+"""Statuses that make a run exit with 3."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to run, none of it part of a trial's key.
+
+    Attributes:
+        jobs: Worker processes.
+        device: Torch device name.
+        timeout_s: Seconds per block; None for no limit, which with one job runs in this process.
+        cache: ``only-missing`` runs what has no ok record; ``never`` sets old records aside and
+            runs everything; ``only-cache`` runs nothing.
+        checkpoint_s: Seconds between check-points of a long block.
+        plugins: Plug-ins that workers load too.
+    """
+
+    jobs: int = 1
+    device: str = "cpu"
+    timeout_s: float | None = 3600.0
+    cache: CachePolicy = "only-missing"
+    checkpoint_s: float = EVERY_S
+    plugins: tuple[str, ...] = ()
+
+
+@dataclass
+class Summary:
+    """What a call came to.
+
+    Attributes:
+        folder: Where the records are.
+        n_trials: Trials of the plan.
+        n_cached: Those that had an ok record before.
+        statuses: Trials of the plan by final status; ``missing`` for those never run.
+        failures: The failed records.
+        wall_s: Seconds the call took.
+    """
+
+    folder: Path
+    n_trials: int
+    n_cached: int = 0
+    statuses: Counter[str] = field(default_factory=Counter)
+    failures: list[Record] = field(default_factory=list)
+    wall_s: float = 0.0
+
+    @property
+    def exit_code(self) -> int:
+        """3 if a trial failed, else 0."""
+        return 3 if any(self.statuses[status] for status in FAILURES) else 0
+
+    def told(self) -> list[str]:
+        """One sentence per cell and reason that failed, with its seeds and one trial's key."""
+        alike: dict[tuple[str, ...], list[Record]] = {}
+        for record in self.failures:
+            same = (record["label"], record["task_label"], record["status"], record["message"])
+            alike.setdefault(same, []).append(record)
+        return [
+            f"{label} on {task}, {_seeds(records)}: {status}: {message} "
+            f"(trial {records[0]['trial_key'][:6]})"
+            for (label, task, status, message), records in alike.items()
+        ]
+
+
+def _seeds(records: Sequence[Record]) -> str:
+    seeds = [str(record["seed"]) for record in records if record["seed"] is not None]
+    if not seeds:
+        return "all seeds"
+    return f"seed{'s' if len(seeds) > 1 else ''} {', '.join(seeds)}"
+
+
+def run(plan: Plan, folder: Path, options: Options, progress: Progress | None = None) -> Summary:
+    """Run what the plan lacks, into a folder that later calls continue.
+
+    Args:
+        plan: All cells of the suite.
+        folder: The run's folder.
+        options: How to run.
+        progress: Shown while running; nothing if None.
+
+    Raises:
+        MembError: If the folder is held by another run or cannot be written.
+        StorageError: If the disk refuses a record; everything before it is kept.
+        KeyboardInterrupt: Passed on; everything finished is kept.
+    """
+    start = time.perf_counter()
+    store = RunFolder(folder)
+    call_id = f"{now().replace(':', '').replace('-', '')}-{secrets.token_hex(3)}"
+    with store.lock():
+        call = _call(plan, options, call_id)
+        store.write_call(call)
+        if options.cache == "never":
+            store.set_aside(call_id)
+        done = best_records(store.records())
+        blocks = (
+            [] if options.cache == "only-cache" else _blocks(plan, store, done, options, call_id)
+        )
+        cached = sum(done.get(key, {}).get("status") == "ok" for key in plan.trials)
+        try:
+            _execute(plan, store, blocks, options, progress or Quiet(), cached)
+            call["ended"] = now()
+        finally:
+            call["stopped"] = now()
+            store.write_call(call)
+    summary = summarise(plan, store)
+    summary.n_cached = cached
+    summary.wall_s = time.perf_counter() - start
+    return summary
+
+
+def summarise(plan: Plan, store: RunFolder) -> Summary:
+    """How the trials of a plan stand in a folder."""
+    best = best_records(store.records())
+    summary = Summary(store.path, len(plan.trials))
+    for key in plan.trials:
+        record = best.get(key)
+        status = record["status"] if record else "missing"
+        summary.statuses[status] += 1
+        if record and status in FAILURES:
+            summary.failures.append(record)
+    return summary
+
+
+def debug(plan: Plan, prefix: str, options: Options, folder: Path) -> list[Record]:
+    """Run one trial alone in this process and return its records; nothing is stored.
+
+    Args:
+        plan: The plan that holds the trial.
+        prefix: Beginning of its key, as the tables and error messages print it.
+        options: How to run; no time limit and no check-points apply.
+        folder: The run's folder, for its name only.
+
+    Raises:
+        MembError: If no trial or more than one has a key that begins so.
+    """
+    matches = [key for key in plan.trials if key.startswith(prefix)]
+    if len(matches) != 1:
+        found = "no trial" if not matches else f"{len(matches)} trials"
+        raise MembError(
+            f"{found} with a key that begins with '{prefix}'",
+            help="'memb plan SUITE -v' lists the keys of all trials",
+        )
+    cell, seed = plan.trials[matches[0]]
+    block = Block(
+        cell, (seed,), "debug", folder / "debug", options.device, checkpoint_s=float("inf")
+    )
+    if cell.skipped:
+        return skipped(block)
+    return run_block(block).records
+
+
+def _call(plan: Plan, options: Options, call_id: str) -> dict[str, object]:
+    """The manifest's entry of this call."""
+    return {
+        "call_id": call_id,
+        "started": now(),
+        "ended": None,
+        "stopped": None,
+        "pid": os.getpid(),
+        "jobs": options.jobs,
+        "timeout_s": options.timeout_s,
+        "suite": plan.suite.describe(),
+        "plan": [cell.describe() for cell in plan.cells],
+        "provenance": provenance(options.device),
+    }
+
+
+def _blocks(
+    plan: Plan, store: RunFolder, done: dict[str, Record], options: Options, call_id: str
+) -> list[Block]:
+    """The work that is left: per cell the seeds without an ok record, as one block of lanes."""
+    blocks = []
+    for cell in plan.cells:
+        kept = ("ok", "skipped")
+        todo = tuple(
+            seed for seed, key in cell.trials.items() if done.get(key, {}).get("status") not in kept
+        )
+        if todo:
+            measured = done.get(costs.cost_key(cell, options.device), {}).get("status") == "ok"
+            blocks.append(
+                Block(
+                    cell,
+                    todo,
+                    call_id,
+                    store.path,
+                    options.device,
+                    options.timeout_s,
+                    options.checkpoint_s,
+                    options.plugins,
+                    measure=not measured,
+                )
+            )
+    return blocks
+
+
+def _execute(
+    plan: Plan,
+    store: RunFolder,
+    blocks: Sequence[Block],
+    options: Options,
+    progress: Progress,
+    cached: int,
+) -> None:
+    runnable = [block for block in blocks if not block.cell.skipped]
+    for block in blocks:
+        if block.cell.skipped:
+            store.append(skipped(block))
+    executor: Executor = Workers(options.jobs)
+    if options.timeout_s is None and options.jobs == 1:
+        executor = InProcess()
+    with progress.running(len(plan.trials), cached, runnable):
+        if runnable:
+            for result in executor.run(runnable, progress.report):
+                keep(store, result)
+                progress.finished(result)
+
+
+def keep(store: RunFolder, result: BlockResult) -> None:
+    """Put a block's series and records on disk, then drop its check-point."""
+    for record in result.records:
+        series = result.series.get(record["trial_key"])
+        if series:
+            record["series"] = store.write_series(record["trial_key"], series)
+    store.append(result.records)
+    store.checkpoint_file(result.block.key).unlink(missing_ok=True)

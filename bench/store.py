@@ -1,0 +1,249 @@
+"""A run is a folder with a log that can always be continued.
+
+    manifest.json     one entry per call: suite as resolved, whole plan, provenance
+    records.jsonl     one line per trial, appended by one writer
+    series/           long per-step series, named by trial key
+    checkpoints/      where unfinished long blocks go on
+
+A record is on disk before the next block starts. A torn last line, left by a kill in the middle of
+a write, is ignored by readers and cut off by the next writer.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import json
+import os
+import socket
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bench.errors import MembError, StorageError
+
+RECORD_SCHEMA = "memb-record/1"
+MANIFEST_SCHEMA = "memb-manifest/1"
+
+Record = dict[str, Any]
+
+
+class RunFolder:
+    """One run on disk.
+
+    Args:
+        path: The folder; created by the first `lock`.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.records_file = path / "records.jsonl"
+        self.manifest_file = path / "manifest.json"
+
+    @property
+    def exists(self) -> bool:
+        """Whether anything was ever recorded here."""
+        return self.manifest_file.exists()
+
+    def series_file(self, trial_key: str) -> Path:
+        """Where the long series of a trial stand."""
+        return self.path / "series" / f"{trial_key}.npz"
+
+    def checkpoint_file(self, block_key: str) -> Path:
+        """Where an unfinished block keeps its state."""
+        return self.path / "checkpoints" / f"{block_key}.safetensors"
+
+    @contextlib.contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the folder as its only writer.
+
+        Raises:
+            MembError: If another process holds it (named by pid and host), or it cannot be written.
+        """
+        from filelock import FileLock, Timeout
+
+        owner = self.path / ".owner.json"
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(self.path / ".lock", timeout=0)
+            lock.acquire()
+        except Timeout:
+            raise MembError(
+                f"another run is writing to {self.path}: {_owner(owner)}",
+                help="wait for it, or give this run a folder of its own with --output",
+            ) from None
+        except OSError as err:
+            raise MembError(
+                f"cannot write to {self.path}: {err.strerror or err}",
+                help="make the folder writable, or choose another with --output",
+            ) from err
+        try:
+            holder = {"pid": os.getpid(), "host": socket.gethostname()}
+            self._guarded(lambda: owner.write_text(json.dumps(holder), encoding="utf-8"))
+            self._guarded(self._cut_torn_line)
+            yield
+        finally:
+            owner.unlink(missing_ok=True)
+            lock.release()
+
+    def _guarded(self, write: Any) -> None:
+        """Do a write; a full or read-only disk stops the run with its records intact."""
+        try:
+            write()
+        except OSError as err:
+            raise StorageError(
+                f"cannot write to {self.path}: {err.strerror or err}",
+                help="records written so far are intact; free some space and run the same command",
+            ) from err
+
+    def _cut_torn_line(self) -> None:
+        if not self.records_file.exists():
+            return
+        content = self.records_file.read_bytes()
+        if content and not content.endswith(b"\n"):
+            with self.records_file.open("r+b") as file:
+                file.truncate(content.rfind(b"\n") + 1)
+
+    def append(self, records: list[Record]) -> None:
+        """Put the records of one block on disk: one write, flushed and synced.
+
+        Raises:
+            StorageError: If the disk refuses; what a partial write left is cut off again.
+        """
+        text = "".join(
+            json.dumps(record, allow_nan=False, separators=(",", ":")) + "\n" for record in records
+        )
+        before = self.records_file.stat().st_size if self.records_file.exists() else 0
+
+        def write() -> None:
+            with self.records_file.open("ab", buffering=0) as file:
+                data = memoryview(text.encode())
+                while data:
+                    data = data[file.write(data) :]
+                os.fsync(file.fileno())
+
+        try:
+            self._guarded(write)
+        except StorageError:
+            with contextlib.suppress(OSError):
+                os.truncate(self.records_file, before)
+            raise
+
+    def records(self) -> Iterator[Record]:
+        """All complete records, in the order they were written.
+
+        Raises:
+            MembError: If a line before the last is not a record of a known schema.
+        """
+        if not self.records_file.exists():
+            return
+        with self.records_file.open("rb") as file:
+            for number, line in enumerate(file, start=1):
+                if not line.endswith(b"\n"):
+                    return
+                try:
+                    record: Record = json.loads(line)
+                except ValueError as err:
+                    raise MembError(
+                        f"not a record: {err}",
+                        place=f"{self.records_file}:{number}",
+                        help="restore the file, or delete that line: its trial will run again",
+                    ) from err
+                if record.get("schema") != RECORD_SCHEMA:
+                    raise MembError(
+                        f"record schema {record.get('schema')!r}, expected {RECORD_SCHEMA!r}",
+                        place=f"{self.records_file}:{number}",
+                        help="use the version of memb that wrote it, or run again with --fresh",
+                    )
+                yield record
+
+    def set_aside(self, call_id: str) -> None:
+        """Rename the records so that every trial runs again; nothing is deleted."""
+        if self.records_file.exists():
+            aside = self.path / f"records.before-{call_id}.jsonl"
+            self._guarded(lambda: self.records_file.rename(aside))
+
+    def write_series(self, trial_key: str, series: Mapping[str, Any]) -> dict[str, str]:
+        """Store float32 series as an npz; its relative path and checksum, for the record."""
+        buffer = io.BytesIO()
+        arrays: dict[str, Any] = {k: np.asarray(v, np.float32) for k, v in series.items()}
+        np.savez_compressed(buffer, allow_pickle=False, **arrays)
+        file = self.series_file(trial_key)
+        self._guarded(lambda: _replace(file, buffer.getvalue()))
+        digest = hashlib.sha256(buffer.getvalue()).hexdigest()
+        return {"path": str(file.relative_to(self.path)), "sha256": digest}
+
+    def manifest(self) -> dict[str, Any]:
+        """The manifest, empty if there is none yet.
+
+        Raises:
+            MembError: If the file cannot be read as one.
+        """
+        if not self.manifest_file.exists():
+            return {"schema": MANIFEST_SCHEMA, "calls": []}
+        try:
+            manifest: dict[str, Any] = json.loads(self.manifest_file.read_text(encoding="utf-8"))
+        except ValueError as err:
+            raise MembError(f"not a manifest: {err}", place=str(self.manifest_file)) from err
+        if manifest.get("schema") != MANIFEST_SCHEMA:
+            raise MembError(
+                f"manifest schema {manifest.get('schema')!r}, this memb reads {MANIFEST_SCHEMA!r}",
+                place=str(self.manifest_file),
+            )
+        return manifest
+
+    def write_call(self, call: Mapping[str, Any]) -> None:
+        """Add or update the entry of one call, by its `call_id`."""
+        manifest = self.manifest()
+        calls = [c for c in manifest["calls"] if c["call_id"] != call["call_id"]]
+        manifest["calls"] = [*calls, dict(call)]
+        text = json.dumps(manifest, allow_nan=False, indent=1)
+        self._guarded(lambda: _replace(self.manifest_file, text.encode()))
+
+
+def best_records(records: Iterator[Record]) -> dict[str, Record]:
+    """One record per trial key: a later ok supersedes a failure, a later failure an earlier one.
+
+    Raises:
+        MembError: If a key has two ok records with different quality values.
+    """
+    best: dict[str, Record] = {}
+    for record in records:
+        key = record["trial_key"]
+        known = best.get(key)
+        if known is None or known["status"] != "ok":
+            best[key] = record
+        elif record["kind"] == "trial" and record["status"] == "ok":
+            _refuse_contradiction(known, record)
+    return best
+
+
+def _refuse_contradiction(known: Record, record: Record) -> None:
+    if record["metrics"] != known["metrics"]:
+        raise MembError(
+            f"trial {record['trial_key']} ({record['label']} on {record['task_label']}, seed "
+            f"{record['seed']}) has two records with different values",
+            help="the trial is not reproducible, or the file was edited: see 'memb run --fresh'",
+        )
+
+
+def _replace(file: Path, content: bytes) -> None:
+    """Write a file under a temporary name, then rename it: readers never see half of it."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    temporary = file.with_name(f".{file.name}.{os.getpid()}")
+    with temporary.open("wb") as out:
+        out.write(content)
+        out.flush()
+        os.fsync(out.fileno())
+    temporary.replace(file)
+
+
+def _owner(file: Path) -> str:
+    try:
+        holder = json.loads(file.read_text(encoding="utf-8"))
+        return f"pid {holder['pid']} on {holder['host']}"
+    except (OSError, ValueError, KeyError):
+        return "a process that has not said which"

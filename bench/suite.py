@@ -1,0 +1,215 @@
+"""A suite: the memories, tasks and seeds of a comparison, read, checked and with nothing implied.
+
+Everything that is wrong with a suite is reported at once, before anything runs.
+"""
+
+from __future__ import annotations
+
+import importlib.resources
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from bench import overrides as overriding
+from bench import selection, specs, strict_yaml, suite_format
+from bench.errors import MembError, Problem, nearest
+from bench.findings import Finding, dotted
+from bench.overrides import Draft, names_in
+from bench.specs import MemorySpec, TaskSpec, meets, problem_at
+from bench.strict_yaml import Document
+from bench.suite_format import Statistics, schema
+
+__all__ = [
+    "MemorySpec",
+    "Statistics",
+    "Suite",
+    "TaskSpec",
+    "load",
+    "meets",
+    "problem_at",
+    "read",
+    "schema",
+    "shipped",
+]
+
+
+@dataclass(frozen=True)
+class Suite:
+    """A suite as it will run.
+
+    Attributes:
+        name: Its kebab-case name.
+        description: One sentence, or empty.
+        seeds: The seeds, in order.
+        memories: One per row of a table, grids expanded, labels distinct.
+        tasks: One per task point, grids expanded, labels distinct.
+        reference: Label of the memory that the others are compared with; None for the first.
+        statistics: How differences are tested.
+        file: Where it was read from.
+    """
+
+    name: str
+    description: str
+    seeds: tuple[int, ...]
+    memories: tuple[MemorySpec, ...]
+    tasks: tuple[TaskSpec, ...]
+    reference: str | None
+    statistics: Statistics
+    file: str = field(compare=False)
+
+    def pairs(self) -> Iterator[tuple[MemorySpec, TaskSpec]]:
+        """Every memory with every task that it meets: tasks outside, memories inside."""
+        for task in self.tasks:
+            for memory in self.memories:
+                if meets(memory, task):
+                    yield memory, task
+
+    def describe(self) -> dict[str, Any]:
+        """The suite as plain JSON data, as it is kept with the results."""
+        return {
+            "name": self.name,
+            "description": self.description,
+            "seeds": list(self.seeds),
+            "memories": [memory.describe() for memory in self.memories],
+            "tasks": [task.describe() for task in self.tasks],
+            "reference": self.reference,
+            "statistics": self.statistics.model_dump(mode="json"),
+        }
+
+
+def load(
+    path_or_name: str | os.PathLike[str],
+    *,
+    overrides: Sequence[str] = (),
+    seeds: str | None = None,
+    only: str | Sequence[str] | None = None,
+) -> Suite:
+    """The suite of a file, or one that ships with the project, with nothing left implied.
+
+    Args:
+        path_or_name: Path of a YAML file, or the name of a shipped suite.
+        overrides: Changes ``PATH=VALUE``, as of ``--set``; see `bench.overrides.apply`.
+        seeds: ``3``, ``0,2,5`` or ``0..9`` in place of the suite's seeds.
+        only: Patterns (as of `fnmatch`) on a memory's label, on a task's label, or
+            ``memory:task``; pairs that fit none are left out. A reference that is left out this
+            way is None.
+
+    Raises:
+        MembError: Everything that is wrong, with file, line, column, finding and remedy.
+    """
+    draft = overriding.apply(read(path_or_name), overrides, seeds)
+    file, found = suite_format.validate(draft.data)
+    memories, tasks, wrong = specs.resolve(draft)
+    found += wrong + _unknown_reference(draft, memories)
+    problems = [*_placed(draft, found), *draft.problems]
+    if problems or file is None:
+        summary = f"{len(problems)} problems in {draft.document.file}"
+        raise MembError(problems, summary=summary)
+    if only is not None:
+        patterns = [only] if isinstance(only, str) else only
+        memories, tasks = selection.choose(memories, tasks, patterns)
+    kept = any(memory.label == file.reference for memory in memories)
+    return Suite(
+        name=file.name,
+        description=file.description,
+        seeds=file.seeds,
+        memories=memories,
+        tasks=tasks,
+        reference=file.reference if kept else None,
+        statistics=file.statistics,
+        file=draft.document.file,
+    )
+
+
+def shipped() -> list[str]:
+    """Names of the suites that ship with the project, sorted."""
+    files = importlib.resources.files("suites").iterdir()
+    return sorted(file.name.removesuffix(".yaml") for file in files if file.name.endswith(".yaml"))
+
+
+def read(path_or_name: str | os.PathLike[str]) -> Document:
+    """The data of a suite file, or of a shipped suite, with the position of every value.
+
+    Raises:
+        MembError: If there is none, or it is not strict YAML.
+    """
+    named = os.fspath(path_or_name)
+    path = Path(named)
+    if not path.is_file():
+        if path.suffix in (".yaml", ".yml") or len(path.parts) > 1:
+            raise MembError(f"there is no suite file {named}", help=_near_file(path))
+        if named not in shipped():
+            help = f"{nearest(named, shipped())} 'memb list suites' shows all; a file ends in .yaml"
+            raise MembError(f"unknown suite '{named}'", help=help.strip())
+        path = Path(str(importlib.resources.files("suites") / f"{named}.yaml"))
+    shown = os.path.relpath(path) if path.is_relative_to(Path.cwd()) else str(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise _not_utf8(error, path, shown) from error
+    except OSError as error:
+        raise MembError(f"cannot read {shown}: {error.strerror}") from error
+    return strict_yaml.load(text, file=shown)
+
+
+def _near_file(path: Path) -> str:
+    """The nearest suite file in the folder that was named, or a shipped suite of that name."""
+    beside = [file.name for file in path.parent.glob("*.yaml")] if path.parent.is_dir() else []
+    if path.stem in shipped():
+        return f"'{path.stem}' alone means the suite that ships with memb"
+    return nearest(path.name, beside)
+
+
+def _not_utf8(error: UnicodeDecodeError, path: Path, shown: str) -> MembError:
+    before = path.read_bytes()[: error.start]
+    line, column = before.count(b"\n") + 1, len(before) - before.rfind(b"\n")
+    message = f"byte 0x{error.object[error.start]:02X} is not UTF-8"
+    return MembError(message, place=f"{shown}:{line}:{column}", help="save the file as UTF-8")
+
+
+def _unknown_reference(draft: Draft, memories: Sequence[MemorySpec]) -> list[Finding]:
+    """The finding for a reference that is no memory's label; entries that failed count."""
+    reference = draft.data.get("reference") if isinstance(draft.data, dict) else None
+    if not isinstance(reference, str):
+        return []
+    expanded = {memory.base for memory in memories if memory.base != memory.label}
+    written, _ = names_in(draft.data, "memories")
+    labels = {memory.label for memory in memories}
+    labels |= {label for label in written if label and label not in expanded}
+    if reference in labels:
+        return []
+    message = f"unknown reference '{reference}': no memory has this label"
+    help = f"{nearest(reference, labels)} the suite has {', '.join(sorted(labels))}".strip()
+    return [Finding(("reference",), message, help, whole=True)]
+
+
+def _placed(draft: Draft, found: Sequence[Finding]) -> list[Problem]:
+    """Findings as problems: those in the file in its order, then those of options."""
+    problems = [
+        Problem(
+            finding.message if finding.whole else f"{_about(draft, finding)}: {finding.message}",
+            draft.place(finding.path, key=finding.on_key),
+            dotted(finding.path),
+            finding.help,
+        )
+        for finding in found
+    ]
+    file = draft.document.file
+
+    def position(problem: Problem) -> tuple[int, ...]:
+        line_column = problem.place.removeprefix(f"{file}:").split(":")
+        in_file = problem.place.startswith(f"{file}:")
+        return (0, *map(int, line_column)) if in_file else (1,)
+
+    return sorted(dict.fromkeys(problems), key=position)
+
+
+def _about(draft: Draft, finding: Finding) -> str:
+    """What a finding is about, e.g. ``loads[1] of capacity`` or ``statistics.alpha``."""
+    section, *rest = finding.path or ("the suite",)
+    if len(rest) < 3 or rest[1] not in ("params", "tune"):
+        return dotted(finding.path) or "the suite"
+    labels, _ = names_in(draft.data, str(section))
+    return f"{dotted(rest[2:])} of {labels[int(rest[0])]}"

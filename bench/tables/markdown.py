@@ -1,0 +1,47 @@
+"""Leaderboards as Markdown pipe tables."""
+
+from __future__ import annotations
+
+from tabulate import tabulate
+
+from bench.compare.model import Comparison
+from bench.tables.grid import Cell, Grid, Spread, build
+from bench.tables.symbols import UNICODE, to_ascii
+
+
+def render(
+    comparison: Comparison,
+    *,
+    spread: Spread = "ci",
+    digits: int | None = None,
+    ascii_only: bool = False,
+) -> str:
+    """The leaderboards and their footer; best in bold, second best in ``<u>``."""
+    sheet = build(comparison, spread=spread, digits=digits)
+    blocks = [_table(grid) for grid in sheet.grids]
+    blocks.append("\n".join(f"- {_escape(sentence)}" for sentence in sheet.footer))
+    text = "\n\n".join(blocks) + "\n"
+    return to_ascii(text) if ascii_only else text
+
+
+def _table(grid: Grid) -> str:
+    rows = [[_cell(cell) for cell in row] for row in grid.rows]
+    header = [_escape(name) for name in grid.header]
+    # tabulate reads "0.10" as the number 0.1 unless told not to
+    body = tabulate(rows, headers=header, tablefmt="pipe", disable_numparse=True)
+    return f"### {_escape(grid.title)}\n\n{body}"
+
+
+def _cell(cell: Cell) -> str:
+    text = _escape(cell.text)
+    if cell.bold:
+        text = f"**{text}**"
+    if cell.underline:
+        text = f"<u>{text}</u>"
+    return " ".join([text, *(_escape(UNICODE[mark]) for mark in cell.marks)])
+
+
+def _escape(text: str) -> str:
+    for character in ("\\", "|", "*", "_", "<", "~", "`"):
+        text = text.replace(character, "\\" + character)
+    return " ".join(text.split())

@@ -1,0 +1,1 @@
+"""Online forecasters: what a stream's newest rows change, and what they forecast."""

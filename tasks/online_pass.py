@@ -1,0 +1,108 @@
+"""Driving forecasters over a causal stream: update, then predict, one origin after another.
+
+The order is normative: at origin t the row is revealed, `observe` learns, `predict` issues a final
+forecast. A pass can be left at any origin and continued bit-equal from a check-point.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from memories.base import State
+from tasks.base import Lanes, Workbench
+from tasks.forecast_scores import ForecastScores
+from tasks.stream import CausalStream
+
+STATE = "state/"
+SCORES = "scores/"
+BUFFER = 64
+"""Forecasts scored together: scoring one at a time would cost as much as forecasting."""
+
+
+@dataclass
+class Pass:
+    """One run over consecutive origins: the forecasters, where they are, what they scored.
+
+    Attributes:
+        origins: All origins of the pass.
+        scored: Those whose forecasts count.
+        lanes: The forecasters.
+        series: Which lane of the stream each forecaster follows.
+        state: Their state.
+        scores: What the scored forecasts came to.
+        position: Origins done.
+    """
+
+    origins: range
+    scored: range
+    lanes: Lanes
+    series: Sequence[int]
+    state: State
+    scores: ForecastScores
+    position: int = 0
+
+    def tensors(self) -> dict[str, Tensor]:
+        """All that is needed to go on from here."""
+        kept = {STATE + name: entry for name, entry in self.state.items()}
+        return kept | {SCORES + name: entry for name, entry in self.scores.tensors().items()}
+
+    def restore(self, kept: Mapping[str, Tensor], position: int) -> None:
+        """Go back to where `tensors` was taken; position 0 is the beginning."""
+        if not position:
+            return
+        self.state = {k.removeprefix(STATE): v for k, v in kept.items() if k.startswith(STATE)}
+        scores = {k.removeprefix(SCORES): v for k, v in kept.items() if k.startswith(SCORES)}
+        self.scores = ForecastScores.from_tensors(scores)
+        self.position = position
+
+
+def drive(
+    run: Pass,
+    stream: CausalStream,
+    bench: Workbench,
+    *,
+    before: int,
+    total: int,
+    carry: Mapping[str, Tensor] | None = None,
+) -> None:
+    """Take a pass to its end.
+
+    Args:
+        run: The pass, changed in place.
+        stream: The scaled series.
+        bench: Receives check-points and progress.
+        before: Origins of earlier passes, for progress and positions.
+        total: Origins of all passes.
+        carry: What check-points keep beside the pass, from an earlier one.
+    """
+    forecasts: list[Tensor] = []
+    pending: list[int] = []
+
+    def flush() -> None:
+        if pending:
+            truth = stream.targets(pending, run.series)
+            run.scores.add(torch.stack(forecasts).cpu(), truth.cpu())
+            forecasts.clear()
+            pending.clear()
+
+    def keep() -> dict[str, Tensor]:
+        flush()
+        return run.tensors() | dict(carry or {})
+
+    for t in run.origins[run.position :]:
+        now = stream.revealed(t, run.series)
+        state = run.lanes.observe(run.state, now.row, now.recent)
+        forecast, run.state = run.lanes.predict(state, now.window, horizon=stream.horizon)
+        run.position += 1
+        if t in run.scored:
+            forecasts.append(forecast)
+            pending.append(t)
+        if len(pending) == BUFFER:
+            flush()
+        bench.checkpoint(before + run.position, keep)
+        bench.progress(before + run.position, total)
+    flush()

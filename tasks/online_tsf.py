@@ -1,0 +1,299 @@
+"""Online forecasting with delayed feedback: the target of a forecast is revealed H rows later."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, ClassVar
+
+import numpy as np
+import torch
+from annotated_types import Ge
+from torch import Tensor, nn
+
+from bench.registry import task
+from memories.adam import unflatten
+from memories.base import InvalidParameter, State
+from tasks.base import Lanes, Metric, Outcome, Task, Workbench
+from tasks.data import series as data
+from tasks.data.errors import DataProblem
+from tasks.data.scaling import Scaler
+from tasks.data.series import Series
+from tasks.forecast_scores import ForecastScores
+from tasks.online_pass import Pass, drive
+from tasks.pretraining import Pretrained, pretrain
+from tasks.stream import CausalStream, squared_error
+
+EVALUATION_BATCH = 512
+RESERVED = frozenset({"seed_rng", "data_dir", "protocol"})
+"""Arguments of the loader that a suite cannot set."""
+SELECTION = "selection"
+"""Entry of a check-point that holds the validation errors once that pass is over."""
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    """The series of a block's seeds, scaled, with a pre-trained backbone each."""
+
+    stream: CausalStream
+    scalers: Sequence[Scaler]
+    backbones: Sequence[nn.Module]
+    pretrained: Sequence[Pretrained]
+    frozen_mse: Sequence[float]
+
+
+@task("online-tsf", family="forecasting", source="Zhao & Shen 2025; Pham et al. 2023")
+class OnlineTSF(Task):
+    """Forecast a real or synthetic stream online, learning only from what has been revealed.
+
+    Rows are scaled by the training rows' mean and standard deviation. A backbone is pre-trained on
+    the training rows, one per seed, shared by every forecaster of that seed. Then the stream is
+    run row by row: a pass over the validation rows, on which learning rates may be chosen (`tune`),
+    and the test pass, which is scored and starts from the state the validation pass left.
+
+    Args:
+        dataset: A name of `memb data list`, or the path of a csv file.
+        horizon: Rows to forecast, H; the dataset's default if null.
+        lookback: Rows of a window, L; the dataset's default if null.
+        backbone: Registered backbone that forecasters adapt.
+        options: What the dataset takes, e.g. ``{rows: 2000, channels: 3}`` for synth-drift.
+
+    Metrics are in standard deviations of the training rows unless their name says ``original``.
+    On a fixed series seeds vary the backbone's initialisation and batch order, not the data.
+    """
+
+    protocol: ClassVar[str] = "forecaster"
+    tunes: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        *,
+        dataset: str = "sm-co2",
+        horizon: Annotated[int, Ge(1)] | None = None,
+        lookback: Annotated[int, Ge(1)] | None = None,
+        backbone: str = "dlinear",
+        options: dict[str, bool | int | float | str] | None = None,
+    ) -> None:
+        self.dataset = dataset
+        self.options = dict(options or {})
+        if reserved := RESERVED & self.options.keys():
+            raise InvalidParameter("options", f"'{min(reserved)}' is no option of a dataset")
+        self.backbone = backbone
+        try:
+            sample = self._load(np.random.default_rng(0))
+            self.horizon = horizon or sample.horizon
+            self.lookback = lookback or sample.lookback
+            sample.require_origins(self.lookback, self.horizon)
+        except DataProblem as problem:
+            where = f" ({problem.place})" if problem.place and problem.place != dataset else ""
+            raise InvalidParameter("dataset", problem.message + where, problem.help) from problem
+        self.sample = sample
+
+    def _load(self, rng: np.random.Generator) -> Series:
+        options: dict[str, Any] = self.options
+        return data.load(self.dataset, seed_rng=rng, **options)
+
+    @property
+    def seeded(self) -> bool:
+        """Whether the series is generated from the seed."""
+        return self.sample.drift is not None
+
+    @property
+    def varies(self) -> str:
+        """What differs between seeds."""
+        own = "initialisation and batch order of the backbone"
+        return f"data, {own}" if self.seeded else own
+
+    def digest(self) -> str:
+        """Checksum of the series."""
+        return self.sample.digest
+
+    def identity(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        """The parameters with a csv's path cut to its name; its content is in the digest."""
+        named = dict(params)
+        if self.dataset.endswith(".csv"):
+            named["dataset"] = Path(self.dataset).name
+        return named
+
+    def dictates(self) -> dict[str, Any]:
+        """Sizes of the stream, its period, the steps of both passes, the backbone's name."""
+        split = self.sample.split
+        return {
+            "channels": self.sample.values.shape[1],
+            "lookback": self.lookback,
+            "horizon": self.horizon,
+            "period": self.sample.period,
+            "steps": len(split.update_origins()) + len(split.test_origins(self.horizon)),
+            "backbone": self.backbone,
+        }
+
+    def run(self, bench: Workbench) -> list[Outcome]:
+        """One outcome per seed: the test pass of the setting chosen on validation."""
+        prepared = self._prepare(bench)
+        lanes = bench.lanes([{**self.dictates(), "backbone": b} for b in prepared.backbones])
+        updates = self.sample.split.update_origins()
+        origins = self.sample.split.test_origins(self.horizon)
+        total = len(updates) + len(origins)
+        kept, position = bench.resume() or ({}, 0)
+        selection = kept.get(SELECTION)
+        state: State = {}
+        if selection is None:
+            scored = self.sample.split.selection_origins(self.horizon)
+            validation = self._pass(bench, updates, scored, lanes)
+            validation.restore(kept, position)
+            drive(validation, prepared.stream, bench, before=0, total=total)
+            selection = validation.scores.mean_squared()
+            state = validation.state
+        chosen = _choose(selection, len(bench.seeds))
+        test = self._pass(bench, origins, origins, lanes.select(chosen))
+        if position > len(updates):
+            test.restore(kept, position - len(updates))
+        else:
+            test.state = lanes.select_state(state, chosen)
+        carried = {SELECTION: selection}
+        drive(test, prepared.stream, bench, before=len(updates), total=total, carry=carried)
+        return [
+            self._outcome(bench, prepared, selection, test.scores, seed)
+            for seed in range(len(bench.seeds))
+        ]
+
+    def _pass(self, bench: Workbench, origins: range, scored: range, lanes: Lanes) -> Pass:
+        """A pass not yet begun; forecasters of one seed follow that seed's series."""
+        per_seed = lanes.size // len(bench.seeds)
+        channels = self.sample.values.shape[1]
+        return Pass(
+            origins,
+            scored,
+            lanes,
+            [lane // per_seed for lane in range(lanes.size)],
+            lanes.init_state(),
+            ForecastScores.empty(lanes.size, self.horizon, channels, len(scored)),
+        )
+
+    def _prepare(self, bench: Workbench) -> _Prepared:
+        """Scale each seed's series and pre-train, or take from the cache, its backbone."""
+        rngs = [bench.rng(seed, "test", "series") for seed in bench.seeds]
+        loaded = [self._load(rng) for rng in (rngs if self.seeded else rngs[:1])]
+        scalers = [series.scaler() for series in loaded]
+        scaled = [s.transform(series.values) for s, series in zip(scalers, loaded, strict=True)]
+        rows = torch.from_numpy(np.stack(scaled)).to(bench.device)
+        stream = CausalStream(rows, self.lookback, self.horizon)
+        key = {
+            "made": "pre-trained backbone",
+            "dataset": Path(self.dataset).name,
+            "series": self.digest(),
+            **self.dictates(),
+        }
+        cached = bench.shared(
+            key, bench.seeds, lambda missing: self._pretrain(bench, stream, missing)
+        )
+        pretrained = [Pretrained.from_tensors(cached[seed]) for seed in bench.seeds]
+        backbones = []
+        for seed, trained in zip(bench.seeds, pretrained, strict=True):
+            module = self._fresh_backbone(bench, seed)
+            module.load_state_dict(
+                unflatten(module, trained.weights.to(bench.device)), strict=False
+            )
+            backbones.append(module.eval())
+        mse = [
+            self._frozen_mse(module, stream, min(s, len(loaded) - 1))
+            for s, module in enumerate(backbones)
+        ]
+        return _Prepared(stream, scalers, backbones, pretrained, mse)
+
+    def _fresh_backbone(self, bench: Workbench, seed: int) -> nn.Module:
+        sizes = {name: self.dictates()[name] for name in ("channels", "lookback", "horizon")}
+        module = bench.backbone(self.backbone)(**sizes, generator=bench.init_rng(seed))
+        return module.to(bench.device)
+
+    def _pretrain(
+        self, bench: Workbench, stream: CausalStream, seeds: Sequence[int]
+    ) -> dict[int, dict[str, Tensor]]:
+        """Pre-training of the seeds that the cache does not hold."""
+        position = {seed: lane for lane, seed in enumerate(bench.seeds)}
+        rows = stream.rows
+        if self.seeded:
+            rows = rows[[position[seed] for seed in seeds]]
+        trained = pretrain(
+            [self._fresh_backbone(bench, seed) for seed in seeds],
+            CausalStream(rows, self.lookback, self.horizon),
+            self.sample.split,
+            [bench.rng(seed, "test", "batch order") for seed in seeds],
+        )
+        return {seed: result.tensors() for seed, result in zip(seeds, trained, strict=True)}
+
+    def _frozen_mse(self, module: nn.Module, stream: CausalStream, series: int) -> float:
+        """Test error of the backbone as pre-trained: what every forecaster's skill refers to."""
+        origins = self.sample.split.test_origins(self.horizon)
+        total = 0.0
+        with torch.no_grad():
+            for start in range(0, len(origins), EVALUATION_BATCH):
+                part = origins[start : start + EVALUATION_BATCH]
+                forecast = module(stream.windows(part, [series])[0])
+                truth = stream.targets(part, [series])[:, 0]
+                total += float(squared_error(forecast, truth).double().sum())
+        return total / len(origins)
+
+    def _outcome(
+        self,
+        bench: Workbench,
+        prepared: _Prepared,
+        selection: Tensor,
+        scores: ForecastScores,
+        seed: int,
+    ) -> Outcome:
+        first_bad = int(scores.first_bad[seed])
+        if first_bad >= 0:
+            origin = self.sample.split.test_origins(self.horizon)[first_bad]
+            return Outcome("nonfinite", f"first non-finite forecast at origin t={origin}")
+        scaler = prepared.scalers[min(seed, len(prepared.scalers) - 1)]
+        frozen = prepared.frozen_mse[seed]
+        metrics = scores.metrics(seed, scaler.sd, self.sample.columns)
+        skill = 1 - scores.mse(seed) / frozen if frozen else 0.0
+        metrics.append(
+            Metric("skill", skill, "higher", bounds=(None, 1.0), chance=0.0, ceiling=1.0)
+        )
+        return Outcome(
+            metrics=metrics,
+            n_eval=scores.n,
+            notes=self._notes(bench, prepared, selection, seed),
+            series=scores.series(seed),
+        )
+
+    def _notes(
+        self, bench: Workbench, prepared: _Prepared, selection: Tensor, seed: int
+    ) -> dict[str, Any]:
+        """What was chosen on validation, how pre-training ended, what the data's notes say."""
+        pretrained = prepared.pretrained[seed]
+        notes: dict[str, Any] = {
+            "frozen_mse": prepared.frozen_mse[seed],
+            "pretraining": {
+                "learning_rate": pretrained.learning_rate,
+                "validation_mse": pretrained.validation_mse,
+                "epochs": pretrained.epochs,
+            },
+        }
+        warnings = list(self.sample.notes)
+        if pretrained.capped:
+            warnings.append(f"pre-training of {self.backbone} stopped at its cap, still improving")
+        candidates = [dict(candidate) for candidate in bench.candidates]
+        if len(candidates) > 1:
+            tried = selection.reshape(len(bench.seeds), -1)[seed].tolist()
+            best = _choose(selection, len(bench.seeds))[seed] % len(candidates)
+            notes["tuned"] = {
+                "choice": candidates[best],
+                "candidates": candidates,
+                "validation_mse": [value if np.isfinite(value) else None for value in tried],
+                "at_edge": best in (0, len(candidates) - 1),
+            }
+        if warnings:
+            notes["warnings"] = warnings
+        return notes
+
+
+def _choose(selection: Tensor, seeds: int) -> list[int]:
+    """The lane of each seed's best candidate; ties go to the first, a non-finite error loses."""
+    per_seed = torch.where(selection.isfinite(), selection, torch.inf).reshape(seeds, -1)
+    first = torch.arange(seeds) * per_seed.shape[1]
+    return (first + per_seed.argmin(1)).tolist()

@@ -1,0 +1,85 @@
+"""The closed forms that other tests rely on, against published and worked-out numbers."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from tests.memories import theory
+
+
+@pytest.mark.parametrize(
+    ("beta", "radius", "dim", "failure", "base"),
+    [(1, 3, 20, 0.001, 3.1546), (1, 1, 75, 0.001, 1.3718)],
+)
+def test_hopfield_capacity_bases_are_those_printed_by_ramsauer(
+    beta: float, radius: float, dim: int, failure: float, base: float
+) -> None:
+    value = theory.hopfield_capacity_base(beta, radius, dim, failure)
+    assert value == pytest.approx(base, abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("dim", "value_dim", "n", "pool", "plain", "aware"),
+    [
+        (64, 64, 128, 1024, 0.981, 0.962),
+        (64, 64, 256, 1024, 0.713, 0.646),
+        (64, 64, 512, 1024, 0.298, 0.241),
+        (32, 128, 256, 4096, 0.605, 0.543),
+        (128, 128, 1024, 8192, 0.532, 0.508),
+        (64, 64, 256, 8192, 0.485, 0.466),
+    ],
+)
+def test_decoding_formulas_give_the_tabulated_accuracies(
+    dim: int, value_dim: int, n: int, pool: int, plain: float, aware: float
+) -> None:
+    """Numerical integration by other means, rounded to three digits."""
+    energy = theory.linear_error_energy(n, dim)
+    assert theory.decoding_accuracy(energy, value_dim, pool) == pytest.approx(plain, abs=1e-3)
+    with_stored = theory.decoding_accuracy(energy, value_dim, pool, stored=n, key_dim=dim)
+    assert with_stored == pytest.approx(aware, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("pool", "capacity", "bits"),
+    [(64, 754, 0.394), (1024, 389, 0.427), (8192, 284, 0.442), (1e9, 111, 0.486)],
+)
+def test_superposition_in_4096_floats_holds_what_the_integral_says(
+    pool: float, capacity: float, bits: float
+) -> None:
+    budget = 4096
+    assert theory.superposition_capacity(budget, pool) == pytest.approx(capacity, rel=0.03)
+    densities = [
+        n * theory.bits_per_item(theory.superposition_accuracy(n, budget, pool), pool) / budget
+        for n in np.geomspace(50, 2000, 200)
+    ]
+    assert max(densities) == pytest.approx(bits, abs=0.01)
+
+
+@pytest.mark.parametrize(("t", "tail"), [(0.0, 0.5), (1.0, 0.0), (-1.0, 1.0), (0.5, 0.25)])
+def test_the_cap_of_a_sphere_in_three_dimensions_is_linear_in_its_height(
+    t: float, tail: float
+) -> None:
+    """Archimedes: the area above cosine t is (1 - t)/2 of the sphere."""
+    assert float(theory.sphere_tail(np.array(t), 3)) == pytest.approx(tail, abs=1e-12)
+
+
+def test_one_item_without_noise_is_always_decoded_and_pure_noise_almost_never() -> None:
+    assert theory.decoding_accuracy(0.0, 64, 1024) == pytest.approx(1.0, abs=1e-9)
+    assert theory.decoding_accuracy(1e6, 64, 1024) == pytest.approx(1 / 1024, abs=1e-3)
+
+
+def test_information_of_a_symmetric_channel() -> None:
+    """Certain: log2 M. At chance: none. Half right among 1,024: 10 - 1 - log2(1023)/2."""
+    assert theory.bits_per_item(1.0, 1024) == pytest.approx(10)
+    assert theory.bits_per_item(1 / 1024, 1024) == 0
+    assert theory.bits_per_item(0.5, 1024) == pytest.approx(9 - math.log2(1023) / 2)
+
+
+def test_delta_energies_reach_one_in_the_steady_state() -> None:
+    """The fixed point of f is D, and then a = 1 for every lag."""
+    energies = theory.delta_energies(600, 32)
+    assert energies[400] == pytest.approx(1.0, abs=1e-3)
+    assert energies[-1] == 1.0

@@ -1,0 +1,177 @@
+"""Speed of the chunked and vectorised memories against the loops that define them.
+
+Both sides of a ratio run in turns inside one test, the fastest of several rounds of each counts,
+and every ratio is stored in the benchmark's `extra_info`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from bench.lanes import Lanes
+from tests.memories.cases import build, unit_rows
+
+pytestmark = pytest.mark.perf
+
+N, DIM, ROUNDS, N_LANES = 1024, 64, 7, 20
+
+
+@pytest.fixture
+def events() -> tuple[Tensor, Tensor]:
+    return unit_rows(1, N, DIM), unit_rows(2, N, DIM)
+
+
+def fastest(*sides: Callable[[], Any]) -> list[float]:
+    """Seconds of each side's fastest round, the sides taking turns."""
+    times: list[list[float]] = [[] for _ in sides]
+    for _ in range(ROUNDS):
+        for side, taken in zip(sides, times, strict=True):
+            start = time.perf_counter()
+            side()
+            taken.append(time.perf_counter() - start)
+    return [min(taken) for taken in times]
+
+
+def delta_loop(keys: Tensor, values: Tensor) -> Tensor:
+    """The bare recurrence on unit keys, with nothing around it."""
+    weights = torch.zeros(DIM, DIM)
+    for k, v in zip(keys, values, strict=True):
+        weights = weights + torch.outer(k, v - k @ weights)
+    return weights
+
+
+def linear_loop(keys: Tensor, values: Tensor) -> Tensor:
+    weights = torch.zeros(DIM, DIM)
+    for k, v in zip(keys, values, strict=True):
+        weights = weights + torch.outer(k, v)
+    return weights
+
+
+def event_by_event(memory: Any, keys: Tensor, values: Tensor) -> Tensor:
+    """N writes of one event each through the memory itself."""
+    state = memory.init_state()
+    for t in range(len(keys)):
+        state = memory.write(state, keys[t : t + 1], values[t : t + 1])
+    return state["fast_weights"]
+
+
+@torch.no_grad()
+@pytest.mark.parametrize(
+    ("name", "loop", "bar"), [("delta", delta_loop, 8), ("linear-assoc", linear_loop, 10)]
+)
+def test_writing_at_once_beats_writing_event_by_event(
+    benchmark: Any,
+    events: tuple[Tensor, Tensor],
+    name: str,
+    loop: Callable[[Tensor, Tensor], Tensor],
+    bar: float,
+) -> None:
+    """One lane, 1,024 events, D = V = 64, chunk 64; the bare recurrence is reported beside it."""
+    memory = build(name, key_dim=DIM, value_dim=DIM)
+
+    def at_once() -> Tensor:
+        return memory.write(memory.init_state(), *events)["fast_weights"]
+
+    torch.testing.assert_close(at_once(), loop(*events), rtol=0, atol=1e-4)
+    whole, single, bare = fastest(
+        at_once, lambda: event_by_event(memory, *events), lambda: loop(*events)
+    )
+    benchmark.extra_info["speedup_over_single_writes"] = single / whole
+    benchmark.extra_info["speedup_over_bare_recurrence"] = bare / whole
+    benchmark(at_once)
+    assert single / whole >= bar
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("name", ["delta", "linear-assoc"])
+def test_a_scan_beats_writing_and_reading_in_turn(
+    benchmark: Any, events: tuple[Tensor, Tensor], name: str
+) -> None:
+    memory = build(name, key_dim=DIM, value_dim=DIM)
+    keys, values = events
+    start = memory.init_state()
+
+    def in_turn() -> Tensor:
+        reads, _ = super(type(memory), memory).scan(start, keys, values, keys)
+        return reads
+
+    def scan() -> Tensor:
+        return memory.scan(start, keys, values, keys)[0]
+
+    torch.testing.assert_close(scan(), in_turn(), rtol=0, atol=1e-4)
+    chunked, looped = fastest(scan, in_turn)
+    benchmark.extra_info["speedup"] = looped / chunked
+    benchmark(scan)
+    assert looped / chunked >= 8
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("events_per_write", [1, N])
+def test_lanes_of_delta_against_single_runs(benchmark: Any, events_per_write: int) -> None:
+    """20 lanes in one vmapped call against 20 calls of one lane each.
+
+    Per event the lanes must be at least five times faster; whole chunks, where the arithmetic
+    dominates, are reported.
+    """
+    memories = [build("delta", seed, key_dim=DIM, value_dim=DIM) for seed in range(N_LANES)]
+    n = 64 if events_per_write == 1 else N
+    keys, values = unit_rows(3, N_LANES, n, DIM), unit_rows(4, N_LANES, n, DIM)
+
+    def run(lanes: Lanes, keys: Tensor, values: Tensor) -> Tensor:
+        state = lanes.init_state()
+        for t in range(0, n, events_per_write):
+            span = slice(t, t + events_per_write)
+            state = lanes.write(state, keys[:, span], values[:, span])
+        return state["fast_weights"]
+
+    stacked = Lanes(memories)
+    alone = [Lanes([memory]) for memory in memories]
+
+    def one_by_one() -> Tensor:
+        rows = [run(lane, keys[i : i + 1], values[i : i + 1]) for i, lane in enumerate(alone)]
+        return torch.cat(rows)
+
+    torch.testing.assert_close(run(stacked, keys, values), one_by_one(), rtol=0, atol=1e-4)
+    together, separate = fastest(lambda: run(stacked, keys, values), one_by_one)
+    benchmark.extra_info["lanes"] = N_LANES
+    benchmark.extra_info["speedup"] = separate / together
+    benchmark(lambda: run(stacked, keys, values))
+    assert separate / together >= (5 if events_per_write == 1 else 1)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize(
+    ("name", "params"),
+    [
+        ("exact-knn", {"capacity": N}),
+        ("exact-knn", {"capacity": N, "k": 5}),
+        ("ring-attention", {"capacity": N}),
+        ("ar-rag", {"capacity": N}),
+    ],
+)
+@pytest.mark.parametrize("n_queries", [1, 256])
+def test_reading_full_slots(
+    benchmark: Any,
+    events: tuple[Tensor, Tensor],
+    name: str,
+    params: dict[str, Any],
+    n_queries: int,
+) -> None:
+    """Reads of a full store: many at once cost less than a stable sort of their scores alone."""
+    memory = build(name, key_dim=DIM, value_dim=DIM, **params)
+    state = memory.write(memory.init_state(), *events)
+    queries = events[0][:n_queries]
+    scores = torch.randn(n_queries, N, generator=torch.Generator().manual_seed(1))
+    read, sort = fastest(
+        lambda: memory.read(state, queries), lambda: scores.sort(descending=True, stable=True)
+    )
+    benchmark.extra_info["microseconds_per_query"] = 1e6 * read / n_queries
+    benchmark.extra_info["ratio_to_a_stable_sort"] = read / sort
+    benchmark(lambda: memory.read(state, queries))
+    assert n_queries == 1 or read < sort
