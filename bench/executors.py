@@ -136,8 +136,10 @@ def _start_worker(channel: Any) -> None:
 
 def _work(block: Block) -> BlockResult:
     from bench import plugins
+    from bench.errors import MembError
 
-    plugins.load(block.plugins)
+    if wrong := plugins.load(block.plugins, entry_points=False):
+        raise MembError(wrong)
 
     def report(key: str, done: int, total: int) -> None:
         if _progress is not None and (done % 100 == 0 or done == total):

@@ -43,7 +43,7 @@ def load(runs: Sequence[Path] = (), *, call: str | None = None) -> pd.DataFrame:
 
     Returns:
         Columns `COLUMNS`; attributes ``labels``, ``tasks``, ``reference``, ``statistics``,
-        ``suite``, ``seeds_extended``, ``runs``.
+        ``suite``, ``seeds_extended``, ``runs``, and ``remarks``: what the trials warn of.
 
     Raises:
         MembError: If a folder holds no run, or two records of one trial contradict each other.
@@ -65,6 +65,7 @@ def load(runs: Sequence[Path] = (), *, call: str | None = None) -> pd.DataFrame:
         "suite": first.suite["name"],
         "seeds_extended": any(part.seeds_extended for part in parts),
         "runs": [part.facts() for part in parts],
+        "remarks": [remark for part in parts for remark in part.remarks()],
     }
     return frame
 
@@ -131,6 +132,21 @@ class _Run:
             "device": provenance["device"],
             "cpu": provenance["cpu"],
         }
+
+    def remarks(self) -> list[str]:
+        """What finished trials warn of, once per memory and task, with how many seeds say it."""
+        said: dict[tuple[str, str, str], int] = {}
+        for cell in self.cells:
+            for _, key in cell["trials"]:
+                record = self.best.get(key, {"notes": {}})
+                for warning in record["notes"].get("warnings", ()):
+                    about = (cell["task_label"], self.name(cell["label"]), warning)
+                    said[about] = said.get(about, 0) + 1
+        planned = {(c["task_label"], self.name(c["label"])): len(c["trials"]) for c in self.cells}
+        return [
+            f"{label} on {task}: {warning} ({n} of {planned[task, label]} seeds)"
+            for (task, label, warning), n in said.items()
+        ]
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """One row per number or hole."""

@@ -85,20 +85,17 @@ def options(parameter: Parameter, given: list[Any]) -> tuple[list[Any], list[Fin
     """The canonical values of a grid, distinct and at least one, and what is wrong with them."""
     if not given:
         return [], [Finding((), "an empty list gives no value to try")]
-    canonical: list[Any] = []
+    canonical: dict[str, Any] = {}  # by text, which unlike `==` keeps true and 1 apart
     found: list[Finding] = []
     for index, item in enumerate(given):
         value, wrong = values.check(parameter, item)
-        if not wrong and _contains(canonical, value):
+        text = json.dumps(value)
+        if not wrong and text in canonical:
             wrong = [Finding((), f"{shown(value)} stands twice in the grid")]
-        canonical += [] if wrong else [value]
+        if not wrong:
+            canonical[text] = value
         found += [finding.under((index,)) for finding in wrong]
-    return canonical, found
-
-
-def _contains(known: list[Any], value: Any) -> bool:
-    """Membership that, unlike `in`, keeps true and 1 apart."""
-    return json.dumps(value) in {json.dumps(item) for item in known}
+    return list(canonical.values()), found
 
 
 def _product(choices: Mapping[str, list[Any]]) -> Iterator[dict[str, tuple[int, Any]]]:

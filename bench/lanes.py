@@ -19,7 +19,7 @@ from memories.base import Memory, State, param_floats, state_floats
 CHUNK_BYTES = 512 * 2**20
 """State bytes that one vmapped call may hold; more lanes than fit are done in chunks."""
 
-_PLAIN = (bool, int, float, str, bytes, type(None), tuple, list, dict, frozenset)
+_PLAIN = (bool, int, float, complex, str, bytes, type(None), tuple, list, dict, set, frozenset)
 
 
 class _Dispatch(nn.Module):
@@ -239,7 +239,7 @@ def _plain_attributes(memory: Memory) -> dict[str, Any]:
             if name.startswith("_") or name == "training":
                 continue
             path = f"{prefix}.{name}" if prefix else name
-            if torch.is_tensor(value):
+            if any(torch.is_tensor(leaf) for leaf in pytree.tree_leaves(value)):
                 raise LaneMismatch(
                     f"attribute '{path}' is a plain tensor: register it as a buffer or parameter"
                 )
@@ -251,11 +251,12 @@ def _plain_attributes(memory: Memory) -> dict[str, Any]:
 def _refuse_differences(memories: Sequence[Memory]) -> None:
     """Lanes share one forward pass, so what is not a tensor must be the same in all of them."""
     first = memories[0]
-    expected = _plain_attributes(first)
-    shapes = {name: tensor.shape for name, tensor in first.state_dict(keep_vars=True).items()}
+    expected, layout = _plain_attributes(first), _tensor_layout(first)
     for lane, memory in enumerate(memories[1:], start=1):
         if type(memory) is not type(first):
-            raise LaneMismatch(f"lane {lane} is a {type(memory).__name__}, lane 0 is not")
+            raise LaneMismatch(
+                f"lane {lane} is a {type(memory).__name__}, lane 0 a {type(first).__name__}"
+            )
         attributes = _plain_attributes(memory)
         for name in sorted(expected.keys() | attributes.keys()):
             if expected.get(name) != attributes.get(name):
@@ -263,6 +264,16 @@ def _refuse_differences(memories: Sequence[Memory]) -> None:
                     f"attribute '{name}' differs between lanes ({expected.get(name)!r} and "
                     f"{attributes.get(name)!r}): declare it with self.scalar('{name}', value)"
                 )
-        for name, tensor in memory.state_dict(keep_vars=True).items():
-            if tensor.shape != shapes.get(name):
-                raise LaneMismatch(f"'{name}' has shape {list(tensor.shape)} in lane {lane}")
+        own = _tensor_layout(memory)
+        for name in sorted(layout.keys() | own.keys()):
+            if layout.get(name) != own.get(name):
+                raise LaneMismatch(
+                    f"'{name}' is {own.get(name, 'missing')} in lane {lane}, "
+                    f"{layout.get(name, 'missing')} in lane 0"
+                )
+
+
+def _tensor_layout(memory: Memory) -> dict[str, str]:
+    """Shape and dtype of every parameter and buffer, in words."""
+    tensors = [*memory.named_parameters(), *memory.named_buffers()]
+    return {name: f"{list(tensor.shape)} {tensor.dtype}" for name, tensor in tensors}

@@ -129,14 +129,16 @@ def resolve(
 
     Paths of the findings start at the root of the suite.
     """
-    memory_rows, found = _rows(draft, "memory")
-    task_rows, wrong = _rows(draft, "task")
+    memory_entries = suite_format.entries(draft.data, "memories")
+    task_entries = suite_format.entries(draft.data, "tasks")
+    memory_rows, found = _rows(draft, "memory", memory_entries)
+    task_rows, wrong = _rows(draft, "task", task_entries)
     found += wrong
     for section, rows in (("memories", memory_rows), ("tasks", task_rows)):
         found += _repeated(draft, section, rows)
-    tasks_of, wrong = _limits(draft, "memories", memory_rows, "tasks", task_rows)
+    tasks_of, wrong = _limits(draft, "memories", memory_entries, "tasks", task_rows)
     found += wrong
-    memories_of, wrong = _limits(draft, "tasks", task_rows, "memories", memory_rows)
+    memories_of, wrong = _limits(draft, "tasks", task_entries, "memories", memory_rows)
     found += wrong
     memories = tuple(
         MemorySpec(**_shared(draft, "memories", r), tune=r.tune, tasks=tasks_of[r.index])
@@ -153,11 +155,12 @@ def resolve(
     return memories, tasks, found
 
 
-def _rows(draft: Draft, kind: Kind) -> tuple[list[_Row], list[Finding]]:
+def _rows(draft: Draft, kind: Kind, entries: Mapping[int, Any]) -> tuple[list[_Row], list[Finding]]:
+    """The points of all entries and what is wrong with their names and parameters."""
     section = registry.PLURALS[kind]
     rows: list[_Row] = []
     found: list[Finding] = []
-    for index, entry in suite_format.entries(draft.data, section).items():
+    for index, entry in entries.items():
         at: KeyPath = (section, index)
         try:
             registered = registry.get(kind, entry.name)
@@ -206,30 +209,29 @@ def _repeated(draft: Draft, section: str, rows: Iterable[_Row]) -> list[Finding]
 
 
 def _limits(
-    draft: Draft, section: str, rows: Sequence[_Row], other: str, other_rows: Sequence[_Row]
+    draft: Draft, section: str, entries: Mapping[int, Any], other: str, other_rows: Sequence[_Row]
 ) -> tuple[dict[int, tuple[str, ...] | None], list[Finding]]:
     """The labels that each entry is limited to, None for all, and limits that name nothing."""
+    # what failed for another reason still counts: one mistake, one complaint
     known = {name for names in names_in(draft.data, other) for name in names if name}
     known |= {row.label for row in other_rows}
     limits: dict[int, tuple[str, ...] | None] = {}
     found: list[Finding] = []
-    for row in rows:
-        wanted: list[str] | None = getattr(row.entry, other)
-        if row.index in limits:
-            continue
-        limits[row.index] = None
-        if wanted is None:
-            continue
-        for position, name in enumerate(wanted):
+    for index, entry in entries.items():
+        wanted: list[str] | None = getattr(entry, other)
+        for position, name in enumerate(wanted or ()):
             if name not in known:
                 help = f"{nearest(name, known)} the suite has {', '.join(sorted(known))}".strip()
                 message = f"unknown limit '{name}': it is none of the suite's {other}"
-                at: KeyPath = (section, row.index, other, position)
+                at: KeyPath = (section, index, other, position)
                 found.append(Finding(at, message, help, whole=True))
-        limits[row.index] = tuple(
-            r.label for r in other_rows if {r.label, r.base, r.entry.name} & set(wanted)
-        )
+        limits[index] = None if wanted is None else _limited_to(wanted, other_rows)
     return limits, found
+
+
+def _limited_to(wanted: Sequence[str], rows: Iterable[_Row]) -> tuple[str, ...]:
+    """The labels that are meant: by label, by label without grid point, or by name."""
+    return tuple(r.label for r in rows if {r.label, r.base, r.entry.name} & set(wanted))
 
 
 def _shared(draft: Draft, section: str, row: _Row) -> dict[str, Any]:

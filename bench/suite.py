@@ -92,9 +92,8 @@ def load(
         path_or_name: Path of a YAML file, or the name of a shipped suite.
         overrides: Changes ``PATH=VALUE``, as of ``--set``; see `bench.overrides.apply`.
         seeds: ``3``, ``0,2,5`` or ``0..9`` in place of the suite's seeds.
-        only: Patterns (as of `fnmatch`) on a memory's label, on a task's label, or
-            ``memory:task``; pairs that fit none are left out. A reference that is left out this
-            way is None.
+        only: Patterns of pairs to keep, as of ``--only``; see `bench.selection.choose`. A
+            reference that is left out this way is None.
 
     Raises:
         MembError: Everything that is wrong, with file, line, column, finding and remedy.
@@ -105,8 +104,7 @@ def load(
     found += wrong + _unknown_reference(draft, memories)
     problems = [*_placed(draft, found), *draft.problems]
     if problems or file is None:
-        summary = f"{len(problems)} problems in {draft.document.file}"
-        raise MembError(problems, summary=summary)
+        raise MembError(problems, summary=f"{len(problems)} problems in {draft.document.file}")
     if only is not None:
         patterns = [only] if isinstance(only, str) else only
         memories, tasks = selection.choose(memories, tasks, patterns)

@@ -114,8 +114,6 @@ class AssociativeMemory(Memory):
     """Whether it needs keys of -1 and +1."""
     composes: bool = True
     """Whether writing A then B equals writing A and B together."""
-    empty_read_is_zero: ClassVar[bool] = True
-    """Whether reading before any event gives exact zeros; only `echo` may say no."""
 
     @abstractmethod
     def write(

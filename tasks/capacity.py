@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 from annotated_types import Ge, Gt, Le, Lt
@@ -42,7 +42,7 @@ class _Curves:
     acc_stored: list[Tensor]
     cosine: list[Tensor]
     by_lag: list[tuple[int, Tensor]]
-    finite: Tensor
+    finite: list[Tensor]
 
 
 @task("capacity", family="associative", source="Kohonen 1972; Ramsauer et al. 2020")
@@ -185,8 +185,7 @@ class Capacity(Task):
     ) -> tuple[_Curves, float]:
         state = lanes.init_state()
         floats = state_floats({name: entry[0] for name, entry in state.items()})
-        finite = torch.ones(lanes.size, dtype=torch.bool, device=bench.device)
-        curves = _Curves([], [], [], [], finite)
+        curves = _Curves([], [], [], [], [])
         written = 0
         for k, (load, end) in enumerate(zip(loads, stream.ends, strict=True)):
             if not lanes.memory.composes:
@@ -207,7 +206,7 @@ class Capacity(Task):
     def _score(
         self, curves: _Curves, reads: Tensor, stream: _Stream, load: int, end: int, *, last: bool
     ) -> None:
-        curves.finite = curves.finite & reads.isfinite().all(-1).all(-1)
+        curves.finite.append(reads.isfinite().all(-1).all(-1))
         reads = reads.nan_to_num(0.0, 0.0, 0.0)
         events = torch.arange(end, device=reads.device)
         newest = torch.zeros(load, dtype=torch.long, device=reads.device)
@@ -227,8 +226,9 @@ class Capacity(Task):
             ]
 
     def _outcome(self, passes: list[_SeedCurves]) -> Outcome:
-        if not all(p.finite for p in passes):
-            return Outcome("nonfinite", f"a read was not finite at load <= {passes[-1].loads[-1]}")
+        bad = [load for p in passes for load in p.nonfinite_loads()]
+        if bad:
+            return Outcome("nonfinite", f"first non-finite read with {bad[0]} stored items")
         loads = [load for p in passes for load in p.loads]
         curve = [value for p in passes for value in p.mean("acc_code")]
         metrics, censored = self._capacities(loads, curve)
@@ -246,7 +246,7 @@ class Capacity(Task):
             )
             metrics.append(Metric("bits_per_float", best, "higher", "bits", bounds=(0.0, None)))
         n_eval = sum(sum(p.loads) * p.episodes for p in passes)
-        return Outcome(metrics=metrics, n_eval=n_eval, notes={"censored": censored})
+        return Outcome(metrics=metrics, n_eval=n_eval, notes=_notes(censored, loads))
 
     def _capacities(
         self, loads: list[int], curve: list[float]
@@ -262,6 +262,23 @@ class Capacity(Task):
             primary = threshold == PRIMARY_THRESHOLD
             metrics.append(Metric(name, value, "higher", "items", primary=primary, bounds=bounds))
         return metrics, censored
+
+
+def _notes(censored: dict[str, str], loads: list[int]) -> dict[str, Any]:
+    """Which capacities lie outside the loads that were tried, and a sentence for the headline."""
+    notes: dict[str, Any] = {"censored": censored}
+    side = censored.get(f"capacity_{round(100 * PRIMARY_THRESHOLD)}")
+    if side == "right":
+        notes["warnings"] = [
+            f"still recalls {PRIMARY_THRESHOLD:.0%} at {loads[-1]} items, the largest load: "
+            "its capacity is at least that"
+        ]
+    elif side == "left":
+        notes["warnings"] = [
+            f"recalls less than {PRIMARY_THRESHOLD:.0%} already at {loads[0]} items, the smallest "
+            "load: its capacity counts as 0"
+        ]
+    return notes
 
 
 def _recall(name: str, value: float, chance: float | None, x: float | None = None) -> Metric:
@@ -280,9 +297,9 @@ class _SeedCurves:
     curves: _Curves
     rows: slice
 
-    @property
-    def finite(self) -> bool:
-        return bool(self.curves.finite[self.rows].all())
+    def nonfinite_loads(self) -> list[int]:
+        finite = [bool(at_load[self.rows].all()) for at_load in self.curves.finite]
+        return [load for load, fine in zip(self.loads, finite, strict=True) if not fine]
 
     def mean(self, name: str) -> list[float]:
         values: list[Tensor] = getattr(self.curves, name)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from tasks.base import Metric
 
-CURVE_POINTS = 200
+CURVE_POINTS = 100
 """At most this many points of the cumulative curve are kept."""
 
 
@@ -71,8 +71,8 @@ class ForecastScores:
 
     @classmethod
     def from_tensors(cls, kept: Mapping[str, Tensor]) -> ForecastScores:
-        """The scores that `tensors` described."""
-        parts = {name: tensor.clone() for name, tensor in kept.items() if name != "n"}
+        """The scores that `tensors` described; they are always kept on the CPU."""
+        parts = {name: tensor.cpu().clone() for name, tensor in kept.items() if name != "n"}
         return cls(**parts, n=int(kept["n"]))
 
     def mean_squared(self) -> Tensor:

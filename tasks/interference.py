@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 from annotated_types import Ge, Le
@@ -213,7 +213,13 @@ class Interference(Task):
             for effect, before in (("retro", "retro_immediate"), ("pro", "pro_control"))
             if acc[before] < 2 / self.pool
         ]
-        notes = {"not_interpretable": unclear} if unclear else {}
+        notes: dict[str, Any] = {}
+        if unclear:
+            notes["not_interpretable"] = unclear
+            notes["warnings"] = [
+                f"its {' and '.join(unclear)} effects are not interpretable: recall was below "
+                "twice the chance level before any interference"
+            ]
         return Outcome(metrics=metrics, n_eval=5 * self.items * self.episodes, notes=notes)
 
     def _proportions(self, scores: dict[str, float], suffix: str) -> list[Metric]:

@@ -79,18 +79,10 @@ def drive(
         total: Origins of all passes.
         carry: What check-points keep beside the pass, from an earlier one.
     """
-    forecasts: list[Tensor] = []
-    pending: list[int] = []
-
-    def flush() -> None:
-        if pending:
-            truth = stream.targets(pending, run.series)
-            run.scores.add(torch.stack(forecasts).cpu(), truth.cpu())
-            forecasts.clear()
-            pending.clear()
+    unscored = _Unscored(run, stream)
 
     def keep() -> dict[str, Tensor]:
-        flush()
+        unscored.score()
         return run.tensors() | dict(carry or {})
 
     for t in run.origins[run.position :]:
@@ -99,10 +91,30 @@ def drive(
         forecast, run.state = run.lanes.predict(state, now.window, horizon=stream.horizon)
         run.position += 1
         if t in run.scored:
-            forecasts.append(forecast)
-            pending.append(t)
-        if len(pending) == BUFFER:
-            flush()
+            unscored.add(t, forecast)
         bench.checkpoint(before + run.position, keep)
         bench.progress(before + run.position, total)
-    flush()
+    unscored.score()
+
+
+class _Unscored:
+    """Forecasts that were issued and not scored yet, the newest `BUFFER` at most."""
+
+    def __init__(self, run: Pass, stream: CausalStream) -> None:
+        self.run, self.stream = run, stream
+        self.origins: list[int] = []
+        self.forecasts: list[Tensor] = []
+
+    def add(self, origin: int, forecast: Tensor) -> None:
+        """Keep the forecasts [S, H, C] of one more origin."""
+        self.origins.append(origin)
+        self.forecasts.append(forecast)
+        if len(self.origins) == BUFFER:
+            self.score()
+
+    def score(self) -> None:
+        """Score what is kept, in the order in which it was issued."""
+        if self.origins:
+            truth = self.stream.targets(self.origins, self.run.series)
+            self.run.scores.add(torch.stack(self.forecasts).cpu(), truth.cpu())
+            self.origins, self.forecasts = [], []

@@ -136,7 +136,7 @@ class OnlineTSF(Task):
         origins = self.sample.split.test_origins(self.horizon)
         total = len(updates) + len(origins)
         kept, position = bench.resume() or ({}, 0)
-        selection = kept.get(SELECTION)
+        selection = kept[SELECTION].cpu() if SELECTION in kept else None
         state: State = {}
         if selection is None:
             scored = self.sample.split.selection_origins(self.horizon)
@@ -285,11 +285,26 @@ class OnlineTSF(Task):
                 "choice": candidates[best],
                 "candidates": candidates,
                 "validation_mse": [value if np.isfinite(value) else None for value in tried],
-                "at_edge": best in (0, len(candidates) - 1),
+                "at_edge": _at_edge(candidates, candidates[best]),
             }
+            warnings += [
+                f"the choice {name} = {candidates[best][name]:g} lies at the edge of its grid"
+                for name in notes["tuned"]["at_edge"]
+            ]
         if warnings:
             notes["warnings"] = warnings
         return notes
+
+
+def _at_edge(candidates: Sequence[Mapping[str, Any]], choice: Mapping[str, Any]) -> list[str]:
+    """Numbers whose chosen value is the smallest or largest of several that were tried."""
+    at_edge = []
+    for name, chosen in choice.items():
+        tried = {candidate[name] for candidate in candidates}
+        is_number = isinstance(chosen, int | float) and not isinstance(chosen, bool)
+        if is_number and len(tried) > 1 and chosen in (min(tried), max(tried)):
+            at_edge.append(name)
+    return at_edge
 
 
 def _choose(selection: Tensor, seeds: int) -> list[int]:

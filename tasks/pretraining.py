@@ -81,35 +81,50 @@ def pretrain(
         orders: Per seed the generator of its batch order, the same at every learning rate.
     """
     run = _Training(backbones, stream)
-    rates = len(LEARNING_RATES)
-    seeds = len(backbones)
+    best = _Best(run.weights)
     train = split.train_origins(stream.lookback, stream.horizon)
-    validation = list(split.selection_origins(stream.horizon))
-    best = torch.full((seeds, rates), torch.inf, dtype=torch.float64)
-    best_weights = run.weights.clone()
-    best_epoch = torch.zeros(seeds, rates, dtype=torch.int64)
+    validation = split.selection_origins(stream.horizon)
     for epoch in range(1, MAX_EPOCHS + 1):
         for origins in _batches(train, orders):
             run.step(origins)
-        error = run.evaluate(validation)
-        active = epoch - best_epoch <= PATIENCE
-        better = active & (error < best)
-        best = torch.where(better, error, best)
-        best_epoch = torch.where(better, epoch, best_epoch)
-        best_weights = torch.where(better[..., None], run.weights, best_weights)
-        if bool((epoch - best_epoch >= PATIENCE).all()):
+        best.offer(epoch, run.evaluate(validation), run.weights)
+        if best.final(epoch):
             break
-    chosen = best.argmin(1)
-    return [
-        Pretrained(
-            best_weights[s, k].clone(),
-            LEARNING_RATES[k],
-            float(best[s, k]),
-            int(best_epoch[s, k]),
-            bool(MAX_EPOCHS - best_epoch[s, k] < PATIENCE),
+    return [best.of(seed) for seed in range(len(backbones))]
+
+
+class _Best:
+    """The best epoch so far of every seed and learning rate, and its weights [S, R, P]."""
+
+    def __init__(self, weights: Tensor) -> None:
+        lanes = weights.shape[:2]
+        self.weights = weights.clone()
+        self.error = torch.full(lanes, torch.inf, dtype=torch.float64)
+        self.epoch = torch.zeros(lanes, dtype=torch.int64)
+
+    def offer(self, epoch: int, error: Tensor, weights: Tensor) -> None:
+        """Keep the weights of lanes whose validation error [S, R] fell; stopped lanes stay."""
+        running = epoch - self.epoch <= PATIENCE
+        better = running & (error < self.error)
+        self.error = torch.where(better, error, self.error)
+        self.epoch = torch.where(better, epoch, self.epoch)
+        self.weights = torch.where(better.to(weights.device)[..., None], weights, self.weights)
+
+    def final(self, epoch: int) -> bool:
+        """Whether no lane would take a later epoch."""
+        return bool((epoch - self.epoch >= PATIENCE).all())
+
+    def of(self, seed: int) -> Pretrained:
+        """The seed's best learning rate."""
+        rate = int(self.error[seed].argmin())
+        epoch = int(self.epoch[seed, rate])
+        return Pretrained(
+            self.weights[seed, rate].clone(),
+            LEARNING_RATES[rate],
+            float(self.error[seed, rate]),
+            epoch,
+            MAX_EPOCHS - epoch < PATIENCE,
         )
-        for s, k in enumerate(chosen.tolist())
-    ]
 
 
 def _batches(origins: range, orders: Sequence[np.random.Generator]) -> Iterator[np.ndarray]:
@@ -130,8 +145,8 @@ class _Training:
         self.weights = start[:, None].repeat(1, len(LEARNING_RATES), 1)
         self.first = torch.zeros_like(self.weights)
         self.second = torch.zeros_like(self.weights)
-        self.taken = torch.zeros((), dtype=torch.int64)
-        self.rates = torch.tensor(LEARNING_RATES)[None, :, None]
+        self.taken = torch.zeros((), dtype=torch.int64, device=start.device)
+        self.rates = torch.tensor(LEARNING_RATES, device=start.device)[None, :, None]
         self._gradient = vmap(vmap(grad(self._loss), (0, None, None)), (0, 0, 0))
 
     def _forecast(self, weights: Tensor, windows: Tensor) -> Tensor:
@@ -161,7 +176,7 @@ class _Training:
         return rows[lane, at + back], rows[lane, at + ahead]
 
     def evaluate(self, origins: Sequence[int]) -> Tensor:
-        """Mean squared error [S, R] of every lane over the origins."""
+        """Mean squared error [S, R] of every lane over the origins, on the CPU."""
         total = torch.zeros(self.weights.shape[:2], dtype=torch.float64)
         forecast = vmap(vmap(self._forecast, (0, None)), (0, 0))
         self.module.eval()
@@ -174,6 +189,6 @@ class _Training:
                     forecast(self.weights, windows),
                     truth[:, None].expand(-1, len(LEARNING_RATES), -1, -1, -1),
                 )
-                total += error.double().sum(-1)
+                total += error.double().sum(-1).cpu()
         self.module.train()
         return total / len(origins)

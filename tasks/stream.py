@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -55,25 +55,28 @@ class CausalStream:
 
     def targets(self, origins: Sequence[int], lanes: Sequence[int]) -> Tensor:
         """The truth [K, S, H, C] of K origins; for scoring only."""
-        ahead = torch.arange(1, self.horizon + 1)
-        index = torch.as_tensor(list(origins))[:, None] + ahead
+        ahead = torch.arange(1, self.horizon + 1, device=self.rows.device)
+        index = self._index(origins)[:, None] + ahead
         return self._of(lanes)[:, index].transpose(0, 1)
 
-    def windows(self, origins: Iterable[int], lanes: Sequence[int]) -> Tensor:
+    def windows(self, origins: Sequence[int], lanes: Sequence[int]) -> Tensor:
         """Windows [S, K, L, C] of K origins; for training and for batched evaluation."""
-        back = torch.arange(1 - self.lookback, 1)
-        index = torch.as_tensor(list(origins))[:, None] + back
+        back = torch.arange(1 - self.lookback, 1, device=self.rows.device)
+        index = self._index(origins)[:, None] + back
         return self._of(lanes)[:, index]
 
     def _copy(self, start: int, end: int, lanes: Sequence[int]) -> Tensor:
         if self.rows.shape[0] == 1:
             return self.rows[:, start:end].clone().expand(len(lanes), -1, -1)
-        return self.rows[:, start:end].index_select(0, torch.as_tensor(lanes))
+        return self.rows[:, start:end].index_select(0, self._index(lanes))
 
     def _of(self, lanes: Sequence[int]) -> Tensor:
         if self.rows.shape[0] == 1:
             return self.rows.expand(len(lanes), -1, -1)
-        return self.rows.index_select(0, torch.as_tensor(lanes))
+        return self.rows.index_select(0, self._index(lanes))
+
+    def _index(self, numbers: Sequence[int]) -> Tensor:
+        return torch.as_tensor(list(numbers), dtype=torch.int64, device=self.rows.device)
 
 
 def squared_error(forecasts: Tensor, truth: Tensor) -> Tensor:

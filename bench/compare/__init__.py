@@ -94,20 +94,7 @@ def compare(
         asked_margins=margins,
         all_metrics=all_metrics,
     )
-    wanted = cells.Wanted(options.metrics, all_metrics)
-    found = [
-        section
-        for point in records.read(frame, plan.tasks)
-        for section in cells.sections(point, plan.labels, wanted)
-    ]
-    if not found:
-        raise MembError("nothing to compare: no task reports what was asked for")
-    dropped: tuple[str, ...] = ()
-    if options.missing == "error":
-        refuse_incomplete(found)
-    elif options.missing == "drop":
-        found, dropped = drop_incomplete(found)
-    found = [summary.summarise(section, options) for section in found]
+    found, dropped = _sections(frame, plan, options)
     found, families = verdicts.judged(contrasts.contrasted(found, options), options)
     comparison = Comparison(
         suite=plan.suite,
@@ -121,3 +108,23 @@ def compare(
         seeds_extended=plan.seeds_extended,
     )
     return replace(comparison, notes=notes.sentences(comparison, plan))
+
+
+def _sections(
+    frame: pd.DataFrame, plan: selection.Plan, options: Options
+) -> tuple[list[Section], tuple[str, ...]]:
+    """The sections that are shown, rows summarised, and the task points dropped."""
+    wanted = cells.Wanted(options.metrics, options.all_metrics)
+    found = [
+        section
+        for point in records.read(frame, plan.tasks)
+        for section in cells.sections(point, plan.labels, wanted)
+    ]
+    if not found:
+        raise MembError("nothing to compare: no task reports what was asked for")
+    dropped: tuple[str, ...] = ()
+    if options.missing == "error":
+        refuse_incomplete(found)
+    elif options.missing == "drop":
+        found, dropped = drop_incomplete(found)
+    return [summary.summarise(section, options) for section in found], dropped

@@ -129,8 +129,8 @@ def mean_interval(
 def _resampled(
     x: FloatArray, method: Literal["BCa", "percentile"], level: float, rng: np.random.Generator
 ) -> tuple[float, float]:
-    with warnings.catch_warnings():
-        # scipy warns where BCa is degenerate; the caller sees it in the interval's method
+    # where BCa is degenerate scipy divides 0 by 0; the caller sees it in the interval's method
+    with warnings.catch_warnings(), np.errstate(divide="ignore", invalid="ignore"):
         warnings.simplefilter("ignore", stats.DegenerateDataWarning)
         found = stats.bootstrap(
             (x,),

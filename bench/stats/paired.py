@@ -83,9 +83,9 @@ def paired_tests(
 ) -> list[PairedTest]:
     """One result per cell, for cells that have the same number of pairs.
 
-    Guards: constant differences have no t (a constant non-zero one gets the sign-flip p, all
-    zeros are a tie with p = 1); the standard deviation is not taken below the resolution floor;
-    a significant t-test that hangs on one seed is flagged.
+    Guards: constant differences have no t (non-zero ones get the sign-flip p, all zeros are a
+    tie with p = 1); the sd is not taken below the resolution floor; a significant t-test that
+    hangs on one seed is flagged.
 
     Args:
         d: Oriented differences [cells, n], or [n] for one cell.
@@ -110,8 +110,8 @@ def paired_tests(
         if tie[i]:
             results.append(PairedTest(name, n, 0.0, 1.0, 1.0, tie=True))
         elif constant[i]:
-            mean, p_flip = float(x[i].mean()), float(flip[i])
-            results.append(PairedTest("signflip", n, mean, p_flip, p_flip, constant=True))
+            mean, exact = float(x[i].mean()), float(flip[i])
+            results.append(PairedTest("signflip", n, mean, exact, exact, constant=True))
         else:
             numbers = (float(statistic[i]), float(p[i]), float(flip[i]))
             results.append(PairedTest(name, n, *numbers, fragile=bool(unsure[i])))

@@ -92,7 +92,6 @@ def differences(a: ArrayLike, b: ArrayLike, direction: Direction) -> FloatArray:
 def _round(x: FloatArray, decimals: IntArray) -> FloatArray:
     # Dividing by a power of ten gives the double nearest to the decimal number, so equal
     # decimals become equal doubles; multiplying by its inexact inverse would not.
-    power = np.power(10.0, np.minimum(np.abs(decimals), 300))
-    fine = np.rint(x * power) / power
-    coarse = np.rint(x / power) * power
-    return np.where(decimals >= 0, fine, coarse)
+    up = np.power(10.0, np.clip(decimals, 0, 300))
+    down = np.power(10.0, np.clip(-decimals, 0, 300))
+    return np.where(decimals > 300, x, np.rint(x * up / down) * down / up)

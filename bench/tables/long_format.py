@@ -75,7 +75,7 @@ def contrast_fields(contrast: Contrast) -> dict[str, Value]:
         "n_pairs": contrast.n,
         "n_unpaired": contrast.pairs.unpaired,
         "correlation": _inferred(contrast.pairs.correlation),
-        "difference": contrast.difference,
+        "difference": _inferred(contrast.difference),
         **_interval("difference", contrast.interval),
         "relative": _inferred(contrast.relative),
         "in_family": contrast.in_family,

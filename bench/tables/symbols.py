@@ -20,8 +20,8 @@ UNICODE: Mapping[Mark, str] = {
 _ASCII = str.maketrans({"†": "+", "‡": "-", "±": "+-", "↓": "(lower)", "↑": "(higher)"})
 
 MEANINGS: Mapping[Mark, str] = {
-    "better": "better than what it is compared to, after correction",
-    "worse": "worse than that",
+    "better": "better, after correction",
+    "worse": "worse, after correction",
     "fragile": "significance hangs on one seed",
     "within-margin": "significant, but within the margin that does not matter",
     "partial": "some seeds failed; those left are a biased sample, never shown as best",

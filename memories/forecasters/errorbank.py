@@ -74,12 +74,12 @@ class ErrorBank(OnlineForecaster):
 
     def init_state(self) -> State:
         """An empty bank, and a ring of the last H issued forecasts [H, H, C]."""
-        h = self.horizon
-        counter = torch.zeros((), dtype=torch.int64)
+        h, device = self.horizon, self.strength.device
+        counter = torch.zeros((), dtype=torch.int64, device=device)
         return {
             **{BANK + name: entry for name, entry in self.bank.init_state().items()},
-            "issued": torch.zeros(h, h, self.channels),
-            "issued_at": torch.full((h,), -1, dtype=torch.int64),
+            "issued": torch.zeros(h, h, self.channels, device=device),
+            "issued_at": torch.full((h,), -1, dtype=torch.int64, device=device),
             "step": counter,
             "stored": counter.clone(),
         }

@@ -14,11 +14,12 @@ from tests.bench import fakes
 @pytest.fixture
 def fake_entries() -> Iterator[None]:
     """`fake-rag`, `fake-bank` and `fake-probe` are registered during the test."""
+    known = set(registry._entries)
     registry.memory("fake-rag", family="fake")(fakes.Rag)
     registry.memory("fake-bank", family="fake")(fakes.Bank)
     registry.task("fake-probe", family="fake")(fakes.Probe)
     yield
-    _forget_foreign()
+    _forget_foreign(known)
 
 
 @pytest.fixture
@@ -27,16 +28,17 @@ def clean_plugins(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(plugins, "_loaded", [])
     monkeypatch.setattr(sys, "path", list(sys.path))
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
-    before = set(sys.modules)
+    before, known = set(sys.modules), set(registry._entries)
     yield
-    _forget_foreign()
+    _forget_foreign(known)
     for name in set(sys.modules) - before:
         if name.partition(".")[0] not in ("memories", "tasks"):
             del sys.modules[name]
 
 
-def _forget_foreign() -> None:
-    """Drop what the project itself does not register; its own modules stay imported."""
+def _forget_foreign(known: set[tuple[registry.Kind, str]]) -> None:
+    """Drop what a test registered; the project's own modules stay imported and registered."""
     for key, entry in list(registry._entries.items()):
-        if entry.cls.__module__.partition(".")[0] not in ("memories", "tasks"):
+        ours = entry.cls.__module__.partition(".")[0] in ("memories", "tasks")
+        if key not in known and not ours:
             del registry._entries[key]

@@ -22,6 +22,10 @@ PLAIN_DATA = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(PRINTABLE, inner, max_size=4),
     max_leaves=12,
 )
+ONLY_1_1 = [
+    *("no", "Yes", "on", "OFF", "y", "12:30", "1:2:3.5", "2020-01-01", "1_000", "0b11", "0O17"),
+    *("0o8", "-0x1", "nan", "inf", "1e", ".", "+", "=", "tRUE", "nUll", "1.2.3", "e5"),
+]
 TEXT_DATA = st.recursive(
     PRINTABLE,
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(PRINTABLE, inner, max_size=4),
@@ -70,31 +74,7 @@ def test_nan_is_written_with_a_dot() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    [
-        "no",
-        "Yes",
-        "on",
-        "OFF",
-        "y",
-        "12:30",
-        "1:2:3.5",
-        "2020-01-01",
-        "1_000",
-        "0b11",
-        "0O17",
-        "0o8",
-        "-0x1",
-        "nan",
-        "inf",
-        "1e",
-        ".",
-        "+",
-        "=",
-        "tRUE",
-        "nUll",
-        "1.2.3",
-        "e5",
-    ],
+    ONLY_1_1,
 )
 def test_what_only_yaml_1_1_reads_as_something_else_is_text(text: str) -> None:
     assert load(f"a: {text}", file="s").data == {"a": text}

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 import pytest
 import torch
-from annotated_types import Gt, MinLen, MultipleOf
+from annotated_types import Gt, MinLen, MultipleOf, Predicate
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,6 +16,10 @@ from bench.findings import Finding
 from tests.bench import fakes
 
 pytestmark = pytest.mark.usefixtures("fake_entries")
+
+
+def is_even(number: int) -> bool:
+    return number % 2 == 0
 
 
 def parameter(annotation: Any) -> params.Parameter:
@@ -70,6 +74,7 @@ def test_a_valid_value_becomes_canonical(annotation: Any, given: Any, canonical:
         (Annotated[float, Gt(0.5)], 0.5, (), "must be > 0.5, got 0.5"),
         (Annotated[float, Gt(0)] | None, -1, (), "must be > 0, got -1"),
         (Annotated[int, MultipleOf(2)], 3, (), "must be a multiple of 2, got 3"),
+        (Annotated[int, Predicate(is_even)], 3, (), "Predicate 'is_even' failed, got 3"),
         (int | Literal["auto"], "aut", (), "must be int or 'auto', got 'aut'"),
         (int, {"a": [None]}, (), "must be a whole number, got {a: [null]}"),
         (int, "x" * 99, (), f"must be a whole number, got '{'x' * 56}..."),

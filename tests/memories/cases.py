@@ -204,7 +204,11 @@ MATRICES = [
     Case("delta", {"phi": "randproj", "features": 4}, _delta()),
     Case("delta", {"phi": "taylor2", "chunk": 5}, _delta()),
 ]
-TWO_PASSES = Case("delta", {"passes": 2, "chunk": 8}, _delta(passes=2))
+TWO_PASSES = Case(
+    "delta",
+    {"passes": 2, "chunk": 8, "write_strength": 0.5},
+    _delta(passes=2, write_strength=0.5),
+)
 AR = [
     Case("ar-fast-weights", {}, _fast_weights),
     Case("ar-fast-weights", {"rule": "delta", "write_strength": 0.7}, _fast_weights),

@@ -35,7 +35,7 @@ def test_a_rewritten_key_returns_its_last_value(dim: int, n_queries: int, simila
 
 def test_every_event_is_recalled_exactly() -> None:
     memory = build("exact-knn", key_dim=16)
-    keys, values = events(1, 40, key_dim=16)
+    keys, values = events(1, 30, key_dim=16)
     state = memory.write(memory.init_state(), keys, values)
     assert torch.equal(memory.read(state, 5 * keys), values)
     assert int(memory.read_info(state, keys)["overflow"]) == 0

@@ -1,0 +1,95 @@
+"""Laws of a comparison as a whole: symmetry, invariance, determinism."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bench.compare import Contrast, compare
+from bench.tables import FORMATS, render
+from tests.bench.frames import FrameBuilder
+
+VALUES = {
+    "ref": [0.405, 0.417, 0.397, 0.409, 0.418],
+    "a": [0.391, 0.402, 0.388, 0.410, 0.399],
+    "b": [0.305, 0.318, 0.296, 0.310, 0.317],
+    "c": [0.505, 0.518, "oom", 0.510, 0.517],
+}
+
+
+def frame(values: dict[str, list[float | str]] | None = None) -> pd.DataFrame:
+    builder = FrameBuilder()
+    for label, found in (values or VALUES).items():  # type: ignore[union-attr]
+        builder.cell(label, found)
+        builder.cell(label, found[::-1], task="drift")
+    return builder.frame()
+
+
+def by_pair(comparison: object) -> dict[tuple[str, str, str], Contrast]:
+    return {
+        (s.task_label, c.label, c.against): c
+        for s in comparison.sections  # type: ignore[attr-defined]
+        for c in s.contrasts
+    }
+
+
+def test_swapping_two_memories_flips_signs_and_marks_and_leaves_p() -> None:
+    forth = by_pair(compare(frame(), reference="ref"))
+    back = by_pair(compare(frame(), reference="b"))
+    one, other = forth["recall", "b", "ref"], back["recall", "ref", "b"]
+    assert one.p_raw == other.p_raw
+    assert one.difference == -(other.difference or 0)
+    assert (one.d_z, one.verdict) == (-(other.d_z or 0), "better")
+    assert other.verdict == "worse"
+
+
+def test_adding_a_memory_never_changes_the_raw_p_of_others() -> None:
+    few = {label: VALUES[label] for label in ("ref", "a", "b")}
+    before, after = by_pair(compare(frame(few))), by_pair(compare(frame()))
+    assert all(after[pair].p_raw == contrast.p_raw for pair, contrast in before.items())
+
+
+@given(st.floats(0.01, 100), st.floats(-10, 10))
+@settings(max_examples=25)
+def test_affine_rescaling_of_a_metric_leaves_p_and_effect(scale: float, shift: float) -> None:
+    rescaled = {
+        label: [v if isinstance(v, str) else scale * v + shift for v in values]
+        for label, values in VALUES.items()
+    }
+    plain, other = by_pair(compare(frame())), by_pair(compare(frame(rescaled)))
+    for pair, contrast in plain.items():
+        # shifting a loss of .4 by 10 costs two of the twelve digits that differences keep
+        assert other[pair].p_raw == pytest.approx(contrast.p_raw, rel=1e-6)
+        assert other[pair].d_z == pytest.approx(contrast.d_z, rel=1e-6)
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_order_of_records_leaves_every_output_byte_identical(format: str) -> None:
+    ordered = frame()
+    shuffled = ordered.sample(frac=1, random_state=np.random.RandomState(3)).copy()
+    shuffled.attrs = ordered.attrs
+    assert list(shuffled.index) != list(ordered.index)
+    assert render(compare(shuffled), format) == render(compare(ordered), format)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("ci", ["t", "bca", "percentile"])
+def test_the_same_records_give_the_same_numbers_twice(ci: str) -> None:
+    first, second = (render(compare(frame(), ci=ci), "json") for _ in range(2))  # type: ignore[arg-type]
+    assert first == second
+
+
+def test_the_frame_is_left_as_it_was() -> None:
+    given_frame = frame()
+    before, attrs = given_frame.copy(), dict(given_frame.attrs)
+    compare(given_frame)
+    pd.testing.assert_frame_equal(given_frame, before)
+    assert given_frame.attrs == attrs
+
+
+def test_global_generators_are_left_alone() -> None:
+    before = np.random.get_state()[1].copy()  # type: ignore[index,union-attr]
+    compare(frame(), ci="bca")
+    assert (np.random.get_state()[1] == before).all()  # type: ignore[index]
