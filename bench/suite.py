@@ -18,7 +18,7 @@ from bench.errors import MembError, Problem, nearest
 from bench.findings import Finding, dotted
 from bench.overrides import Draft, names_in
 from bench.specs import MemorySpec, TaskSpec, meets, problem_at
-from bench.strict_yaml import Document
+from bench.strict_yaml import Document, KeyPath
 from bench.suite_format import Statistics, schema
 
 __all__ = [
@@ -45,7 +45,8 @@ class Suite:
         seeds: The seeds, in order.
         memories: One per row of a table, grids expanded, labels distinct.
         tasks: One per task point, grids expanded, labels distinct.
-        reference: Label of the memory that the others are compared with; None for the first.
+        references: Labels of memories that the others are compared with: on each task the first
+            that meets it. Empty for the first memory of the suite.
         statistics: How differences are tested.
         file: Where it was read from.
     """
@@ -55,7 +56,7 @@ class Suite:
     seeds: tuple[int, ...]
     memories: tuple[MemorySpec, ...]
     tasks: tuple[TaskSpec, ...]
-    reference: str | None
+    references: tuple[str, ...]
     statistics: Statistics
     file: str = field(compare=False)
 
@@ -74,7 +75,7 @@ class Suite:
             "seeds": list(self.seeds),
             "memories": [memory.describe() for memory in self.memories],
             "tasks": [task.describe() for task in self.tasks],
-            "reference": self.reference,
+            "reference": list(self.references),
             "statistics": self.statistics.model_dump(mode="json"),
         }
 
@@ -93,7 +94,7 @@ def load(
         overrides: Changes ``PATH=VALUE``, as of ``--set``; see `bench.overrides.apply`.
         seeds: ``3``, ``0,2,5`` or ``0..9`` in place of the suite's seeds.
         only: Patterns of pairs to keep, as of ``--only``; see `bench.selection.choose`. A
-            reference that is left out this way is None.
+            reference that is left out this way is none.
 
     Raises:
         MembError: Everything that is wrong, with file, line, column, finding and remedy.
@@ -108,14 +109,14 @@ def load(
     if only is not None:
         patterns = [only] if isinstance(only, str) else only
         memories, tasks = selection.choose(memories, tasks, patterns)
-    kept = any(memory.label == file.reference for memory in memories)
+    kept = {memory.label for memory in memories}
     return Suite(
         name=file.name,
         description=file.description,
         seeds=file.seeds,
         memories=memories,
         tasks=tasks,
-        reference=file.reference if kept else None,
+        references=tuple(label for label in _listed(file.reference) if label in kept),
         statistics=file.statistics,
         file=draft.document.file,
     )
@@ -167,20 +168,28 @@ def _not_utf8(error: UnicodeDecodeError, path: Path, shown: str) -> MembError:
     return MembError(message, place=f"{shown}:{line}:{column}", help="save the file as UTF-8")
 
 
+def _listed(reference: Any) -> list[str]:
+    """The labels under ``reference``, be it one, several or none."""
+    if isinstance(reference, str):
+        return [reference]
+    return [label for label in reference or () if isinstance(label, str)]
+
+
 def _unknown_reference(draft: Draft, memories: Sequence[MemorySpec]) -> list[Finding]:
-    """The finding for a reference that is no memory's label; entries that failed count."""
-    reference = draft.data.get("reference") if isinstance(draft.data, dict) else None
-    if not isinstance(reference, str):
-        return []
-    expanded = {memory.base for memory in memories if memory.base != memory.label}
+    """Findings for references that are no memory's label; entries that failed count."""
     written, _ = names_in(draft.data, "memories")
+    expanded = {memory.base for memory in memories if memory.base != memory.label}
     labels = {memory.label for memory in memories}
     labels |= {label for label in written if label and label not in expanded}
-    if reference in labels:
-        return []
-    message = f"unknown reference '{reference}': no memory has this label"
-    help = f"{nearest(reference, labels)} the suite has {', '.join(sorted(labels))}".strip()
-    return [Finding(("reference",), message, help, whole=True)]
+    given = draft.data.get("reference") if isinstance(draft.data, dict) else None
+    found = []
+    for index, reference in enumerate(_listed(given if isinstance(given, str | list) else None)):
+        if reference not in labels:
+            path: KeyPath = ("reference", index) if isinstance(given, list) else ("reference",)
+            message = f"unknown reference '{reference}': no memory has this label"
+            help = f"{nearest(reference, labels)} the suite has {', '.join(sorted(labels))}"
+            found.append(Finding(path, message, help.strip(), whole=True))
+    return found
 
 
 def _placed(draft: Draft, found: Sequence[Finding]) -> list[Problem]:

@@ -152,8 +152,9 @@ class SuiteFile(_Model):
         MinLen(1),
     ]
     """What they are compared on: names, or mappings that set more."""
-    reference: str | None = None
-    """Label of the memory that the others are compared with; the first by default."""
+    reference: str | list[str] | None = None
+    """Label of the memory that the others are compared with; of several, on each task the first
+    that meets it; the suite's first memory by default."""
     statistics: Statistics = Field(default_factory=Statistics)
     """How differences are tested."""
 

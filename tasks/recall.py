@@ -14,8 +14,8 @@ from torch import Tensor
 
 TIE = 1e-6
 """Scores closer than this share of the largest absolute score count as tied."""
-BLOCK = 2**24
-"""Scores held at once while decoding."""
+BLOCK = 2**21
+"""Scores held at once while decoding: more would be paged in anew at every call."""
 
 
 def codebooks(generators: list[torch.Generator], pool: int, value_dim: int) -> Tensor:

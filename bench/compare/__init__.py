@@ -121,7 +121,10 @@ def _sections(
         for section in cells.sections(point, plan.labels, wanted)
     ]
     if not found:
-        raise MembError("nothing to compare: no task reports what was asked for")
+        raise MembError(
+            "nothing to compare: no task has a primary metric among the records",
+            help="name a metric, or show all of them",
+        )
     dropped: tuple[str, ...] = ()
     if options.missing == "error":
         refuse_incomplete(found)

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from bench.compare.model import Row, Section
 from bench.errors import MembError, Problem
 
+REMEDY = "run the suite again to fill the holes, or compare with --missing worst"
+
 
 def refuse_incomplete(sections: Sequence[Section]) -> None:
     """Nothing, if every cell is complete.
@@ -15,7 +17,7 @@ def refuse_incomplete(sections: Sequence[Section]) -> None:
         MembError: Naming every cell that is not.
     """
     problems = [
-        Problem(f"{row.label} on {section.task_label} is {row.state}: {holes(row)}")
+        Problem(f"{row.label} on {section.task_label} is {row.state}: {holes(row)}", help=REMEDY)
         for section in sections
         for row in section.rows
         if _incomplete(row)
@@ -38,7 +40,7 @@ def drop_incomplete(sections: Sequence[Section]) -> tuple[list[Section], tuple[s
     if not kept:
         raise MembError(
             "nothing to compare: every task has an incomplete cell",
-            help="run the suite again to fill the holes, or compare with --missing worst",
+            help=REMEDY,
         )
     return kept, tuple(dropped)
 

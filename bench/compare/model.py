@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal, get_args
@@ -34,7 +34,7 @@ class Options:
     """What was asked of a comparison, with the suite's own choices filled in.
 
     Attributes:
-        reference: Label the others are compared to.
+        references: Labels the others are compared to: on each task the first that is planned.
         mode: Which pairs are compared.
         metrics: Names asked for, or None for all primary ones.
         test: Test asked for.
@@ -47,7 +47,7 @@ class Options:
         margins: Differences that do not matter, by metric, in its units.
     """
 
-    reference: str
+    references: tuple[str, ...]
     mode: Mode
     metrics: tuple[str, ...] | None
     test: Test
@@ -58,6 +58,10 @@ class Options:
     missing: Missing
     all_metrics: bool
     margins: Mapping[str, float]
+
+    def reference_on(self, labels: Collection[str]) -> str:
+        """The reference among these labels, or the first one where none is among them."""
+        return next((name for name in self.references if name in labels), self.references[0])
 
     def rng(self) -> np.random.Generator:
         """A fresh generator, so that no number depends on what else is in the table."""

@@ -48,6 +48,7 @@ def sentences(comparison: Comparison, plan: Plan) -> tuple[str, ...]:
         _equivalence(comparison),
         _holes(comparison),
         _advice(comparison),
+        [f"{remark}." for remark in plan.remarks],
         [_run(run) for run in comparison.runs],
     )
     return tuple(dict.fromkeys(chain.from_iterable(parts)))
@@ -111,15 +112,25 @@ def _opponent(comparison: Comparison, plan: Plan) -> list[str]:
             "separated from the best is large when n is small, and the best was picked by the "
             "same data."
         ]
-    found = [f"Differences are memory minus {options.reference}, in the metric's own units."]
-    if plan.reference and plan.reference not in comparison.labels:
-        found.append(
-            f"The suite's reference {plan.reference} is not among the memories compared here."
-        )
-    absent = _names(s.task_label for s in comparison.sections if s.row(options.reference) is None)
+    either = " or, where it is not planned, ".join(options.references)
+    found = [f"Differences are memory minus {either}, in the metric's own units."]
+    gone = [label for label in plan.references if label not in comparison.labels]
+    found += [f"The suite's reference {x} is not among the memories compared here." for x in gone]
+    absent = _names(
+        section.task_label
+        for section in comparison.sections
+        if all(section.row(label) is None for label in options.references)
+    )
     if absent:
-        found.append(f"{options.reference} is not planned on {absent}: no differences there.")
+        names = " and ".join(options.references)
+        found.append(
+            f"{names} {_is(options.references)} not planned on {absent}: no differences there."
+        )
     return found
+
+
+def _is(several: Sequence[str]) -> str:
+    return "is" if len(several) == 1 else "are"
 
 
 def _tests(comparison: Comparison) -> list[str]:
@@ -275,7 +286,7 @@ def _holes(comparison: Comparison) -> list[str]:
         found.append(f"Cells: {counts}.")
     for section, row in _rows(comparison):
         if row.failures:
-            found.append(f"{row.state}: {row.label} on {section.task_label}: {holes(row)}")
+            found.append(f"{row.state}: {row.label} on {section.task_label}: {holes(row)}.")
     return found
 
 

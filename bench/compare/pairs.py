@@ -60,7 +60,9 @@ def drafts(section: Section, options: Options) -> list[Draft]:
         return []
     if options.mode == "all-pairs":
         return [_draft(section, a, b, options) for a, b in combinations(rows, 2)]
-    name = options.reference if options.mode == "vs-reference" else section.best
+    name = section.best
+    if options.mode == "vs-reference":
+        name = options.reference_on([row.label for row in section.rows])
     other = next((row for row in rows if row.label == name), None)
     if other is None:
         return []

@@ -72,6 +72,8 @@ def read(frame: pd.DataFrame, order: Sequence[str]) -> list[TaskPoint]:
     """
     points = []
     problems: list[Problem] = []
+    frame = frame.copy(deep=False)
+    frame.attrs = {}  # pandas would copy them deeply at every step below
     groups = dict(iter(frame.groupby("task_label", sort=False)))
     for label in order:
         group = groups[label]

@@ -35,19 +35,21 @@ class Plan:
         suite: Its name.
         labels: Memories present, in the suite's order.
         tasks: Task points present, in the suite's order.
-        reference: The suite's reference; empty if it names none.
+        references: The suite's references; empty if it names none.
         statistics: The suite's statistics block.
         seeds_extended: Whether seeds were added after results were seen.
         runs: Provenance, one mapping per run.
+        remarks: What trials warn of, one sentence each.
     """
 
     suite: str
     labels: tuple[str, ...]
     tasks: tuple[str, ...]
-    reference: str
+    references: tuple[str, ...]
     statistics: Mapping[str, Any]
     seeds_extended: bool
     runs: tuple[Mapping[str, Any], ...]
+    remarks: tuple[str, ...]
 
 
 def plan_of(frame: pd.DataFrame) -> Plan:
@@ -66,11 +68,17 @@ def plan_of(frame: pd.DataFrame) -> Plan:
         suite=str(attrs.get("suite") or ""),
         labels=tuple(in_order(frame["label"].astype(str), attrs.get("labels", ()))),
         tasks=tuple(in_order(frame["task_label"].astype(str), attrs.get("tasks", ()))),
-        reference=str(attrs.get("reference") or ""),
+        references=_listed(attrs.get("reference")),
         statistics=dict(attrs.get("statistics") or {}),
         seeds_extended=bool(attrs.get("seeds_extended", False)),
         runs=tuple(attrs.get("runs") or ()),
+        remarks=tuple(attrs.get("remarks") or ()),
     )
+
+
+def _listed(reference: str | Sequence[str] | None) -> tuple[str, ...]:
+    """One reference, several or none, as a tuple."""
+    return (reference,) if isinstance(reference, str) else tuple(reference or ())
 
 
 def choices(given: Mapping[str, str | None], statistics: Mapping[str, Any]) -> dict[str, str]:
@@ -105,20 +113,21 @@ def level(given: float | None, statistics: Mapping[str, Any]) -> float:
     return alpha
 
 
-def reference(asked: str | None, plan: Plan) -> str:
-    """The label the others are compared to: as asked, else the suite's, else the first.
+def references(asked: str | None, plan: Plan) -> tuple[str, ...]:
+    """The labels the others are compared to: as asked, else the suite's, else the first.
 
     Raises:
         MembError: If the label asked for has no records.
     """
     if asked is None:
-        return plan.reference if plan.reference in plan.labels else plan.labels[0]
+        known = tuple(label for label in plan.references if label in plan.labels)
+        return known or plan.labels[:1]
     if asked not in plan.labels:
         raise MembError(
             f"unknown reference '{asked}'",
             help=f"{nearest(asked, plan.labels)} compared here: {', '.join(plan.labels)}".strip(),
         )
-    return asked
+    return (asked,)
 
 
 def metrics(
@@ -135,7 +144,7 @@ def metrics(
         if problems:
             raise MembError(problems)
         return tuple(dict.fromkeys(asked))
-    headline = frame["primary"].fillna(False).astype(bool) & frame["x"].isna()
+    headline = frame["primary"].eq(True) & frame["x"].isna()
     if known and not everything and not headline.any():
         raise MembError(
             "nothing to compare: no primary metric among the records",
@@ -156,7 +165,12 @@ def margins(given: Mapping[str, float] | None, frame: pd.DataFrame) -> dict[str,
         if name not in known:
             problems.append(_unknown(name, known))
         elif not (margin > 0 and math.isfinite(margin)):
-            problems.append(Problem(f"the margin of {name} must be positive, got {margin:g}"))
+            problems.append(
+                Problem(
+                    f"the margin of {name} must be positive, got {margin:g}",
+                    help="it is the largest difference that does not matter, in the metric's units",
+                )
+            )
     if problems:
         raise MembError(problems)
     return dict(given or {})
@@ -180,7 +194,7 @@ def options(
     """
     chosen: Any = choices(given, plan.statistics)
     return Options(
-        reference=reference(asked_reference, plan),
+        references=references(asked_reference, plan),
         metrics=metrics(frame, asked_metrics, all_metrics),
         alpha=level(asked_alpha, plan.statistics),
         all_metrics=all_metrics,

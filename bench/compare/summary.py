@@ -29,7 +29,7 @@ def summarise(section: Section, options: Options) -> Section:
 
 
 def _lost_reference(section: Section, options: Options) -> bool:
-    reference = section.row(options.reference)
+    reference = section.row(options.reference_on([row.label for row in section.rows]))
     return options.mode == "vs-reference" and reference is not None and reference.mean is None
 
 

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from scipy import stats
 
 from bench.stats.arrays import FloatArray, sample
-from bench.stats.student import resolution_floor
+from bench.stats.student import critical_t, resolution_floor
 
 IntervalMethod = Literal["t", "bca", "percentile"]
 
@@ -79,7 +79,7 @@ def t_interval(values: ArrayLike, *, level: float = 0.95, resolution: float = 0.
     """
     x = sample(values, least=2)
     sd = max(float(x.std(ddof=1)), float(resolution_floor(resolution)))
-    half = float(stats.t.ppf((1 + level) / 2, x.size - 1)) * sd / math.sqrt(x.size)
+    half = critical_t(level, x.size - 1) * sd / math.sqrt(x.size)
     mean = float(x.mean())
     return Interval(mean - half, mean + half, level, "t")
 

@@ -105,16 +105,27 @@ def paired_tests(
     tie, constant = _degenerate(x, magnitude)
     statistic, p = _apply(name, x, flip, resolution, rng)
     unsure = _fragile(x, p, alpha, resolution) if name == "t" else np.zeros(count, dtype=bool)
+    plain = [
+        PairedTest(
+            name, n, float(statistic[i]), float(p[i]), float(flip[i]), fragile=bool(unsure[i])
+        )
+        for i in range(count)
+    ]
+    return _guarded(plain, x.mean(axis=1), tie, constant)
+
+
+def _guarded(
+    plain: list[PairedTest], mean: FloatArray, tie: BoolArray, constant: BoolArray
+) -> list[PairedTest]:
+    """The results with those replaced that rest on a spread of zero."""
     results = []
-    for i in range(count):
+    for i, found in enumerate(plain):
         if tie[i]:
-            results.append(PairedTest(name, n, 0.0, 1.0, 1.0, tie=True))
+            found = PairedTest(found.test, found.n, 0.0, 1.0, 1.0, tie=True)
         elif constant[i]:
-            mean, exact = float(x[i].mean()), float(flip[i])
-            results.append(PairedTest("signflip", n, mean, exact, exact, constant=True))
-        else:
-            numbers = (float(statistic[i]), float(p[i]), float(flip[i]))
-            results.append(PairedTest(name, n, *numbers, fragile=bool(unsure[i])))
+            exact = (float(mean[i]), found.p_flip, found.p_flip)
+            found = PairedTest("signflip", found.n, *exact, constant=True)
+        results.append(found)
     return results
 
 

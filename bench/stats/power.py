@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from functools import lru_cache
 
 from scipy.optimize import brentq
-from scipy.stats import t as student
 
 from bench.stats.noncentral import lower_tail, upper_tail
 from bench.stats.paired import LEAST_PAIRS
+from bench.stats.student import critical_t
 
 MOST_SEEDS = 200
 """Advice stops here: beyond, a table says ``> 200``."""
@@ -23,7 +24,7 @@ def power(effect: float, n: int, *, alpha: float = 0.05) -> float:
     """
     if n < 2 or not 0 < alpha < 1:
         raise ValueError(f"need n >= 2 and 0 < alpha < 1, got {n} and {alpha}")
-    critical = float(student.ppf(1 - alpha / 2, n - 1))
+    critical = critical_t(1 - alpha, n - 1)
     shift = abs(effect) * math.sqrt(n)
     return upper_tail(critical, n - 1, shift) + lower_tail(-critical, n - 1, shift)
 
@@ -53,4 +54,5 @@ def seeds_needed(
     """
     if effect == 0 or power(effect, most, alpha=alpha) < target:
         return None
-    return next(n for n in range(LEAST_PAIRS, most + 1) if power(effect, n, alpha=alpha) >= target)
+    sizes = range(LEAST_PAIRS, most + 1)  # power rises with n, so the least one is bisected
+    return sizes[bisect_left(sizes, target, key=lambda n: power(effect, n, alpha=alpha))]

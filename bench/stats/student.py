@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -10,6 +11,12 @@ from scipy import stats
 from scipy.special import stdtr
 
 from bench.stats.arrays import FloatArray, cells, sample
+
+
+@lru_cache(maxsize=4096)
+def critical_t(level: float, df: float) -> float:
+    """The t that a central t variate with `df` degrees of freedom stays within, both sides."""
+    return float(stats.t.ppf((1 + level) / 2, df))
 
 
 def resolution_floor(resolution: ArrayLike) -> FloatArray:
@@ -94,6 +101,6 @@ def welch(
     df = error**2 / (error_x**2 / (x.size - 1) + error_y**2 / (y.size - 1))
     difference = float(x.mean() - y.mean())
     t = difference / error**0.5
-    half = float(stats.t.ppf((1 + level) / 2, df)) * error**0.5
+    half = critical_t(level, df) * error**0.5
     p = float(2 * stdtr(df, -abs(t)))
     return Welch(difference, t, df, p, difference - half, difference + half)

@@ -265,15 +265,15 @@ def _spread_note(comparison: Comparison, spread: Spread) -> str:
     if spread == "ci":
         return f"[..] is the {interval}."
     beside = {
-        "sd": "± is the sample standard deviation over seeds. ",
-        "sem": "± is the standard error of the mean over seeds. ",
+        "sd": "After ± stands the sample standard deviation over seeds. ",
+        "sem": "After ± stands the standard error of the mean over seeds. ",
         "none": "",
     }[spread]
-    return f"{beside}[..] of a difference is the {interval}."
+    return f"{beside}[..] of a difference is its {interval}."
 
 
 def _legend(grids: Sequence[Grid]) -> list[str]:
     cells = [cell for grid in grids for row in grid.rows for cell in row]
     used = {mark for cell in cells for mark in cell.marks}
     parts = [f"{UNICODE[mark]} {MEANINGS[mark]}" for mark in UNICODE if mark in used]
-    return ["; ".join(parts) + "."] if parts else []
+    return [f"Marks: {'; '.join(parts)}."] if parts else []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from bench.compare.model import Comparison
 from bench.tables.grid import Cell, Grid, Spread, build
 from bench.tables.symbols import UNICODE
@@ -18,6 +20,7 @@ _ESCAPES = str.maketrans(
         "}": r"\}",
         "~": r"\textasciitilde{}",
         "^": r"\textasciicircum{}",
+        "|": r"\textbar{}",
         "<": r"$<$",
         ">": r"$>$",
         "±": r"$\pm$",
@@ -27,6 +30,8 @@ _ESCAPES = str.maketrans(
         "‡": r"$^{\ddagger}$",
     }
 )
+_MINUS = re.compile(r"(?<![\w.-])-(?=\d)")
+"""The sign of a number, which a hyphen is not."""
 
 
 def render(comparison: Comparison, *, spread: Spread = "ci", digits: int | None = None) -> str:
@@ -61,7 +66,7 @@ def _row(cells: list[str]) -> str:
 
 def _cell(cell: Cell) -> str:
     # a cell that starts with a bracket would be read as an argument of the \\ before it
-    text = _escape(cell.text)
+    text = _MINUS.sub("$-$", _escape(cell.text))
     text = f"{{}}{text}" if text.startswith("[") else text
     if cell.bold:
         text = rf"\textbf{{{text}}}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from tabulate import tabulate
 
 from bench.compare.model import Comparison
@@ -18,15 +20,16 @@ def render(
 ) -> str:
     """The leaderboards and their footer; best in bold, second best in ``<u>``."""
     sheet = build(comparison, spread=spread, digits=digits)
-    blocks = [_table(grid) for grid in sheet.grids]
-    blocks.append("\n".join(f"- {_escape(sentence)}" for sentence in sheet.footer))
-    text = "\n\n".join(blocks) + "\n"
-    return to_ascii(text) if ascii_only else text
+    write = to_ascii if ascii_only else str
+    blocks = [_table(grid, write) for grid in sheet.grids]
+    blocks.append("\n".join(write(f"- {_escape(sentence)}") for sentence in sheet.footer))
+    return "\n\n".join(blocks) + "\n"
 
 
-def _table(grid: Grid) -> str:
-    rows = [[_cell(cell) for cell in row] for row in grid.rows]
-    header = [_escape(name) for name in grid.header]
+def _table(grid: Grid, write: Callable[[str], str]) -> str:
+    # signs are replaced before the columns are padded, or they would no longer line up
+    rows = [[write(_cell(cell)) for cell in row] for row in grid.rows]
+    header = [write(_escape(name)) for name in grid.header]
     # tabulate reads "0.10" as the number 0.1 unless told not to
     body = tabulate(rows, headers=header, tablefmt="pipe", disable_numparse=True)
     return f"### {_escape(grid.title)}\n\n{body}"

@@ -38,7 +38,8 @@ def show(
 
 def _print_table(table: Table, console: Console) -> None:
     if console.is_terminal:
-        console.print(table)
+        # where even one word per line is too wide the terminal wraps: nothing is cut
+        console.print(table, crop=False)
         return
     # a pipe has no width: draw as wide as the content, without blanks at the ends of lines
     unbounded = console.options.update(width=UNBOUNDED)
@@ -49,19 +50,19 @@ def _print_table(table: Table, console: Console) -> None:
 
 
 def _table(grid: Grid, options: ConsoleOptions) -> Table:
-    table = Table(
-        box=box.SIMPLE_HEAD,
-        pad_edge=False,
-    )
-    for name in grid.header:
-        table.add_column(_text(name, options), overflow="fold")
-    columns = list(zip(*grid.rows, strict=True)) if grid.rows else []
-    padding = [
-        _padding(column) if numeric else [0] * len(column)
-        for column, numeric in zip(columns, grid.numeric, strict=True)
-    ]
-    for i, row in enumerate(grid.rows):
-        table.add_row(*(_cell(cell, padding[j][i], options) for j, cell in enumerate(row)))
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    columns = []
+    for j, (name, numeric) in enumerate(zip(grid.header, grid.numeric, strict=True)):
+        column = tuple(row[j] for row in grid.rows)
+        padding = _padding(column) if numeric else [0] * len(column)
+        texts = [_cell(cell, pad, options) for cell, pad in zip(column, padding, strict=True)]
+        header = _text(name, options)
+        words = " ".join(text.plain for text in (header, *texts)).split()
+        # a column may fold between words, never inside a number
+        table.add_column(header, overflow="fold", min_width=max(map(len, words)))
+        columns.append(texts)
+    for texts_of_row in zip(*columns, strict=True):
+        table.add_row(*texts_of_row)
     return table
 
 
@@ -76,7 +77,7 @@ def _padding(column: tuple[Cell, ...]) -> list[int]:
 
 
 def _is_number(text: str) -> bool:
-    return text.lstrip("+-<")[:1].isdigit()
+    return text.lstrip("+-")[:1].isdigit()
 
 
 def _cell(cell: Cell, padding: int, options: ConsoleOptions) -> Text:

@@ -24,7 +24,7 @@ MEANINGS: Mapping[Mark, str] = {
     "worse": "worse, after correction",
     "fragile": "significance hangs on one seed",
     "within-margin": "significant, but within the margin that does not matter",
-    "partial": "some seeds failed; those left are a biased sample, never shown as best",
+    "partial": "some seeds failed, and those left are a biased sample, never shown as best",
     "det": "one value that holds for every seed",
     "not-separated": "not separated from the best",
 }

@@ -10,8 +10,6 @@ from typing import Any
 
 import pandas as pd
 
-FAILED = ("nonfinite", "error", "timeout", "oom", "missing", "skipped")
-
 
 @dataclass(frozen=True)
 class Metric:

@@ -83,8 +83,8 @@ def test_what_is_left_out_is_in_neither_list(path: Path) -> None:
 
 
 def test_a_reference_that_is_left_out_is_none(path: Path) -> None:
-    assert suite.load(path, only="fake-bank").reference is None
-    assert suite.load(path, only="linear-assoc").reference == "linear-assoc"
+    assert suite.load(path, only="fake-bank").references == ()
+    assert suite.load(path, only="linear-assoc").references == ("linear-assoc",)
 
 
 @pytest.mark.parametrize("pattern", ["rug", "fake-bank:a", "B", "fake-rag"])

@@ -54,9 +54,25 @@ def failure(path: Path | str, **options: Any) -> str:
     return caught.value.render()
 
 
+def test_several_references_are_kept_in_their_order(write: Write) -> None:
+    text = GOOD.replace("reference: linear-assoc", "reference: [fake-bank, linear-assoc]")
+    assert text != GOOD
+    assert suite.load(write(text)).references == ("fake-bank", "linear-assoc")
+
+
+def test_each_unknown_reference_of_several_is_named(write: Write) -> None:
+    text = GOOD.replace("reference: linear-assoc", "reference: [linear-asoc, fake-bank]")
+    line = text.splitlines().index("reference: [linear-asoc, fake-bank]") + 1
+    assert f"suite.yaml:{line}:13   reference[0]" in failure(write(text))
+
+
 def test_a_suite_is_resolved_until_nothing_is_implied(write: Write) -> None:
     loaded = suite.load(write(GOOD))
-    assert (loaded.name, loaded.seeds, loaded.reference) == ("trial", (3, 5), "linear-assoc")
+    assert (loaded.name, loaded.seeds, loaded.references) == (
+        "trial",
+        (3, 5),
+        ("linear-assoc",),
+    )
     assert [m.label for m in loaded.memories] == [
         "linear-assoc",
         "rag[top-k=5]",

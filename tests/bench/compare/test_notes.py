@@ -40,7 +40,7 @@ def test_failures_are_named_by_seed_status_and_message() -> None:
     text = notes(builder)
     assert (
         "partial: b on recall: seeds 1, 2 (oom: at t=3 channel OT); "
-        "seed 3 (nonfinite: at t=3 channel OT)"
+        "seed 3 (nonfinite: at t=3 channel OT).\n"
     ) in text
     assert "Cells: 2 complete, 1 partial." in text
 

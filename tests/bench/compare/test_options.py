@@ -27,16 +27,37 @@ def refusal(given: pd.DataFrame, **options: Any) -> str:
 
 
 def test_the_reference_is_the_suites_or_else_the_first() -> None:
-    assert compare(frame()).options.reference == "linear-assoc"
-    assert compare(frame(reference="delta")).options.reference == "delta"
-    assert compare(frame(reference="delta"), reference="linear-assoc").options.reference == (
-        "linear-assoc"
-    )
+    assert compare(frame()).options.references == ("linear-assoc",)
+    assert compare(frame(reference="delta")).options.references == ("delta",)
+    found = compare(frame(reference="delta"), reference="linear-assoc")
+    assert found.options.references == ("linear-assoc",)
+
+
+def test_of_several_references_each_task_takes_the_first_that_it_has() -> None:
+    builder = FrameBuilder()
+    for label, task in (("frozen", "co2"), ("ogd", "co2"), ("linear-assoc", "recall")):
+        builder.cell(label, FIVE, task=task)
+    builder.cell("delta", OTHER, task="recall")
+    found = compare(builder.frame(reference=["frozen", "linear-assoc"]))
+    assert [(c.label, c.against) for s in found.sections for c in s.contrasts] == [
+        ("ogd", "frozen"),
+        ("delta", "linear-assoc"),
+    ]
+    assert (
+        "Differences are memory minus frozen or, where it is not planned, linear-assoc, in the "
+        "metric's own units."
+    ) in found.notes
+    assert not any("no differences there" in note for note in found.notes)
+
+
+def test_what_trials_warn_of_stands_below_the_table() -> None:
+    found = compare(frame(remarks=["delta on recall: still recalls 90% (5 of 5 seeds)"]))
+    assert "delta on recall: still recalls 90% (5 of 5 seeds)." in found.notes
 
 
 def test_a_suite_reference_outside_of_the_selection_is_replaced_and_said() -> None:
     found = compare(frame(reference="ring"))
-    assert found.options.reference == "linear-assoc"
+    assert found.options.references == ("linear-assoc",)
     assert "The suite's reference ring is not among the memories compared here." in found.notes
 
 
@@ -114,7 +135,8 @@ def holed() -> pd.DataFrame:
 
 def test_missing_error_names_every_incomplete_cell() -> None:
     assert refusal(holed(), missing="error") == (
-        "delta on drift is partial: seeds 1, 2 (oom: killed)"
+        "delta on drift is partial: seeds 1, 2 (oom: killed)\n"
+        "  help: run the suite again to fill the holes, or compare with --missing worst"
     )
 
 

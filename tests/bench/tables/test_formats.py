@@ -110,7 +110,7 @@ def test_markdown_escapes_names_so_that_columns_stay_apart() -> None:
 
 def test_latex_escapes_everything_it_reads_as_a_command() -> None:
     text = render(comparison(), "latex")
-    assert r"near\_twin|x" in text
+    assert r"near\_twin\textbar{}x" in text
     assert r"100\% of \$x\_\{1\} \& more" in text
     assert r"\toprule" in text and r"\usepackage{booktabs}" in text
     assert text.count(r"\begin{tabular}") == text.count(r"\end{tabular}") == 3
@@ -136,13 +136,13 @@ def test_a_terminal_gets_styles_instead_of_signs() -> None:
     text = shown("utf-8", terminal=True, width=160)
     assert "\x1b[1m0.3092" in text  # bold best
     assert "Best mean bold, second underlined." in text
-    assert "0.3092 [0.2980, 0.3204]*" not in text
+    assert "]*" not in text
 
 
 def test_a_narrow_terminal_folds_and_loses_no_number() -> None:
     text = shown("utf-8", terminal=True, width=60)
     assert "…" not in text
-    for number in ("0.3092", "0.2980", "0.3204", "0.4092"):
+    for number in ("0.3092", "0.2979", "0.3205", "0.4092"):
         assert number in text
 
 
