@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -60,7 +61,7 @@ def load(runs: Sequence[Path] = (), *, call: str | None = None) -> pd.DataFrame:
     frame.attrs = {
         "labels": list(dict.fromkeys(label for part in parts for label in part.labels)),
         "tasks": list(dict.fromkeys(task for part in parts for task in part.tasks)),
-        "reference": first.suite["reference"],
+        "reference": [first.name(label) for label in first.suite["reference"]],
         "statistics": first.suite["statistics"],
         "suite": first.suite["name"],
         "seeds_extended": any(part.seeds_extended for part in parts),
@@ -134,18 +135,18 @@ class _Run:
         }
 
     def remarks(self) -> list[str]:
-        """What finished trials warn of, once per memory and task, with how many seeds say it."""
-        said: dict[tuple[str, str, str], int] = {}
+        """What finished trials warn of: once per task, with the memories that say it."""
+        said: dict[tuple[str, str], Counter[str]] = {}
+        planned: dict[str, Counter[str]] = {}
         for cell in self.cells:
+            task, label = cell["task_label"], self.name(cell["label"])
+            planned.setdefault(task, Counter())[label] += len(cell["trials"])
             for _, key in cell["trials"]:
-                record = self.best.get(key, {"notes": {}})
-                for warning in record["notes"].get("warnings", ()):
-                    about = (cell["task_label"], self.name(cell["label"]), warning)
-                    said[about] = said.get(about, 0) + 1
-        planned = {(c["task_label"], self.name(c["label"])): len(c["trials"]) for c in self.cells}
+                for warning in self.best.get(key, {"notes": {}})["notes"].get("warnings", ()):
+                    said.setdefault((task, warning), Counter())[label] += 1
         return [
-            f"{label} on {task}: {warning} ({n} of {planned[task, label]} seeds)"
-            for (task, label, warning), n in said.items()
+            f"{_who(labels, planned[task])} on {task}: {warning}"
+            for (task, warning), labels in said.items()
         ]
 
     def rows(self) -> Iterator[dict[str, Any]]:
@@ -221,6 +222,16 @@ class _Run:
         }
 
 
+def _who(saying: Counter[str], planned: Counter[str]) -> str:
+    """Which memories say something, with the seeds that do where not all of them do."""
+    if saying == planned and len(planned) > 1:
+        return "All memories"
+    return ", ".join(
+        label if n == planned[label] else f"{label} ({n} of {planned[label]} seeds)"
+        for label, n in saying.items()
+    )
+
+
 def _number(metric: Mapping[str, Any]) -> dict[str, Any]:
     low, high = metric.get("bounds", (None, None))
     return {
@@ -272,11 +283,12 @@ def _extended(calls: Sequence[Mapping[str, Any]], last: Mapping[str, Any]) -> bo
 
 def _disambiguate(parts: Sequence[_Run]) -> None:
     """Give a label that means different trials in different runs the name of its run."""
-    meanings: dict[str, set[str]] = {}
+    meanings: dict[tuple[str, str], set[str]] = {}
     for part in parts:
         for cell in part.cells:
-            meaning = f"{cell['task_label']} {cell['cell_key']}"
-            meanings.setdefault(f"{cell['label']} {cell['task_label']}", set()).add(meaning)
-    clashing = {name.split(" ", 1)[0] for name, known in meanings.items() if len(known) > 1}
-    for part in parts:
-        part.rename = {label: f"{label}@{part.folder.path.name}" for label in clashing}
+            meanings.setdefault((cell["label"], cell["task_label"]), set()).add(cell["cell_key"])
+    clashing = {label for (label, _), known in meanings.items() if len(known) > 1}
+    names = [part.folder.path.name for part in parts]
+    for part, name in zip(parts, names, strict=True):
+        run = name if names.count(name) == 1 else part.folder.path.as_posix()
+        part.rename = {label: f"{label}@{run}" for label in clashing}

@@ -47,6 +47,7 @@ def adam_step(
     step = step + 1
     first = BETAS[0] * first + (1 - BETAS[0]) * gradient
     second = BETAS[1] * second + (1 - BETAS[1]) * gradient * gradient
-    unbiased = second / (1 - BETAS[1] ** step)
-    update = first / (1 - BETAS[0] ** step) / (unbiased.sqrt() + EPS)
+    # 1 - beta^n loses half of float32's digits in the first steps
+    known = [(1 - beta ** step.double()).to(weights.dtype) for beta in BETAS]
+    update = first / known[0] / ((second / known[1]).sqrt() + EPS)
     return weights - learning_rate * update, first, second, step

@@ -51,8 +51,10 @@ class ForecastScores:
             if self.first_bad[lane] < 0:
                 self.first_bad[lane] = self.n + k
         squared, absolute = error.square(), error.abs()
-        self.squared += squared.sum(0)
-        self.absolute += absolute.sum(0)
+        # one after another: a sum over K would round as the stream happens to be cut
+        for k in range(len(error)):
+            self.squared += squared[k]
+            self.absolute += absolute[k]
         end = self.n + len(forecasts)
         self.origin_squared[:, self.n : end] = squared.mean((-1, -2)).T.float()
         self.origin_absolute[:, self.n : end] = absolute.mean((-1, -2)).T.float()

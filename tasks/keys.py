@@ -26,8 +26,11 @@ def correlated_keys(generator: torch.Generator, n: int, dim: int, cosine: float)
 
 def orthogonal_to(generator: torch.Generator, keys: Tensor) -> Tensor:
     """For each unit key [n, D] a random unit vector orthogonal to it."""
-    noise = torch.randn(keys.shape, generator=generator)
-    return normalize(noise - (noise * keys).sum(-1, keepdim=True) * keys, dim=-1)
+    beside = torch.randn(keys.shape, generator=generator)
+    # twice: where the noise happens to lie along the key, one projection leaves rounding behind
+    for _ in range(2):
+        beside = normalize(beside - (beside * keys).sum(-1, keepdim=True) * keys, dim=-1)
+    return beside
 
 
 def at_cosine(keys: Tensor, orthogonal: Tensor, cosine: float) -> Tensor:

@@ -80,7 +80,8 @@ def assignments(texts: Sequence[str]) -> dict[str, Any]:
     """Parameter values from texts ``NAME=VALUE``; a dot in the name goes into a mapping.
 
     Raises:
-        MembError: If a text is not of that form, or its value is not YAML.
+        MembError: If a text is not of that form, its value is not YAML, or its name leads into a
+            value that is no mapping.
     """
     given: dict[str, Any] = {}
     for text in texts:
@@ -91,5 +92,10 @@ def assignments(texts: Sequence[str]) -> dict[str, Any]:
         inner = given
         for part in outer:
             inner = inner.setdefault(part, {})
+            if not isinstance(inner, dict):
+                raise MembError(
+                    f"--set {text}: '{part}' was set to '{inner}' before",
+                    help=f"write --set {part}.name={inner} for the memory in a slot",
+                )
         inner[last] = strict_yaml.load(value, file=f"--set {text}").data
     return given

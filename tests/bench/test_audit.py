@@ -1,0 +1,206 @@
+"""Every registered memory keeps the laws, and every law catches the offender it is there for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+from typing_extensions import override
+
+from bench import registry
+from bench.audit import Verdict, associative, audit, forecaster
+from bench.audit.run import assignments
+from bench.errors import MembError
+from memories.base import State
+from tests.bench import leaks, offenders
+from tests.bench.leaks import Drifting
+from tests.bench.offenders import Sum
+
+
+def subjects() -> list[Any]:
+    names = [name for name in registry.names("memory") if name != "errorbank"]
+    banks = ["exact-knn", "delta", "linear-assoc", "ar-rag"]
+    return [
+        *(pytest.param(name, {}, id=name) for name in names),
+        *(pytest.param("errorbank", {"memory": m}, id=f"errorbank-{m}") for m in banks),
+    ]
+
+
+@pytest.mark.parametrize(("name", "params"), subjects())
+def test_every_registered_memory_keeps_every_law_it_claims(name, params):
+    audited = audit(name, params)
+    assert [v for v in audited.verdicts if v.outcome == "broken"] == []
+    assert audited.held
+    assert audited.memory == name
+    claimed = [v.law for v in audited.verdicts if v.outcome == "held"]
+    assert {"arguments", "determinism", "reset", "causality", "layout", "lanes"} <= set(claimed)
+
+
+def verdicts(laws: Any, build: Callable[..., Any]) -> dict[str, Verdict]:
+    return {law.name: law.verdict(build) for law in laws}
+
+
+def test_the_memory_that_offenders_are_made_from_keeps_every_law():
+    seen = verdicts(associative.LAWS, lambda seed: Sum())
+    assert {name: v.outcome for name, v in seen.items()} == {
+        **{law.name: "held" for law in associative.LAWS},
+        "unused-slots": "n/a",
+    }
+
+
+OFFENDERS = [
+    (offenders.PeeksInScan, "causality", "with later events"),
+    (offenders.PeeksInScan, "scan", "scan against the loop"),
+    (offenders.RemembersOutside, "reset", "there is state outside state"),
+    (offenders.RemembersOutside, "composition", "reads, cut"),
+    (offenders.MixesLanes, "lanes", ""),
+    (offenders.WritesIntoItsState, "arguments", "changed its input state in place: weights"),
+    (offenders.ScalesItsKeys, "arguments", "keys were changed in place"),
+    (offenders.ReadsAtRandom, "read-purity", "twice gives different values"),
+    (offenders.ReadsAtRandom, "determinism", "recall different values"),
+    (offenders.CountsItsReads, "read-purity", "read changed the state: count"),
+    (offenders.StartsAtRandom, "determinism", "differ in state: noise"),
+    (offenders.StartsAtRandom, "reset", "init_state remembers"),
+    (offenders.Grows, "layout", "changed the layout of keys"),
+    (offenders.Overflows, "layout", "entry 'weights' is not finite"),
+    (offenders.AnswersWithoutKnowing, "empty", "something else than zeros"),
+    (offenders.AveragesItsCall, "composition", "state after a cut"),
+    (offenders.CentresItsQueries, "queries", "queries one by one"),
+    (offenders.ScansDifferently, "scan", "scan against the loop"),
+    (offenders.ReadsUnusedSlots, "unused-slots", "a read uses slots that hold no event"),
+    (offenders.WritesBesideUnusedSlots, "unused-slots", "a write carries"),
+]
+
+
+@pytest.mark.parametrize(
+    ("offender", "law", "seen"), OFFENDERS, ids=lambda x: getattr(x, "__name__", str(x))
+)
+def test_the_right_law_catches_each_offender(offender, law, seen):
+    offenders.MixesLanes.last.clear()
+    verdict = verdicts(associative.LAWS, lambda seed: offender())[law]
+    assert verdict.outcome == "broken"
+    assert seen in verdict.detail
+    assert verdict.claim
+
+
+def test_an_honest_offender_against_composition_is_not_accused():
+    class Honest(offenders.AveragesItsCall):
+        composes = False
+
+    seen = verdicts(associative.LAWS, lambda seed: Honest())
+    assert seen["composition"].outcome == "n/a"
+    assert seen["composition"].detail == "composes = False"
+    assert "broken" not in {v.outcome for v in seen.values()}
+
+
+def test_a_memory_that_raises_breaks_the_law_that_was_tried():
+    class Raises(Sum):
+        @override
+        def read(self, state: State, queries: Tensor, *rest: Any, **named: Any) -> Tensor:
+            raise ZeroDivisionError("by nothing\nand a second line")
+
+    verdict = verdicts(associative.LAWS, lambda seed: Raises())["read-purity"]
+    assert verdict.outcome == "broken"
+    assert verdict.detail == "raised ZeroDivisionError: by nothing"
+
+
+def test_the_forecaster_that_offenders_are_made_from_keeps_every_law():
+    seen = verdicts(forecaster.LAWS, lambda seed, rows: Drifting(rows))
+    assert {v.outcome for v in seen.values()} == {"held"}
+
+
+@pytest.mark.parametrize(
+    ("offender", "law", "seen"),
+    [
+        (leaks.PeeksARow, "causality", "replaced, the forecast of origin"),
+        (leaks.PeeksARow, "missing-future", "NaN, the forecast of origin"),
+        (leaks.LearnsARowTooEarly, "causality", "replaced, the forecast of origin"),
+        (leaks.LearnsARowTooEarly, "missing-future", "NaN, the forecast of origin"),
+        (leaks.CountsOutside, "reset", "there is state outside the state"),
+        (leaks.CountsOutside, "restore", "there is state outside the state"),
+        (leaks.WritesIntoItsMean, "arguments", "mean"),
+        (leaks.CentresItsWindow, "arguments", ""),
+        (leaks.ForecastsAtRandom, "determinism", "two runs of one seed"),
+        (leaks.GrowsWithTime, "layout", "entry 'rows' changed its shape"),
+        (leaks.ForecastsTooShort, "layout", "expected [4, 2]"),
+        (leaks.MeetsOthers, "lanes", ""),
+    ],
+    ids=lambda x: getattr(x, "__name__", str(x)),
+)
+def test_the_right_law_catches_each_forecasting_offender(offender, law, seen):
+    leaks.MeetsOthers.last.clear()
+    verdict = verdicts(forecaster.LAWS, lambda seed, rows: offender(rows))[law]
+    assert verdict.outcome == "broken"
+    assert seen in verdict.detail
+
+
+def test_peeking_breaks_no_law_but_those_of_causality():
+    """The two laws are what stands between a leak and the leaderboard: the rest do not see it."""
+    seen = verdicts(forecaster.LAWS, lambda seed, rows: leaks.LearnsARowTooEarly(rows))
+    broken = {name for name, v in seen.items() if v.outcome == "broken"}
+    assert broken <= {"causality", "missing-future", "reset", "lanes"}
+    assert {"causality", "missing-future"} <= broken
+
+
+def test_a_forecaster_that_ignores_its_input_is_told_so():
+    class Blind(Drifting):
+        @override
+        def predict(self, state: State, window: Tensor) -> tuple[Tensor, State]:
+            return torch.zeros(forecaster.HORIZON, forecaster.CHANNELS), state
+
+    verdict = verdicts(forecaster.LAWS, lambda seed, rows: Blind(rows))["input"]
+    assert verdict.outcome == "n/a"
+    assert "does not depend on the newest row" in verdict.detail
+
+
+@pytest.mark.parametrize(
+    ("name", "params", "text", "help"),
+    [
+        ("detla", {}, "unknown memory 'detla'", "did you mean 'delta'?"),
+        ("exact_knn", {}, "unknown memory 'exact_knn'", "did you mean 'exact-knn'?"),
+        ("delta", {"chunks": 8}, "unknown parameter 'chunks' of delta", "did you mean 'chunk'?"),
+        ("delta", {"chunk": 0}, "must be >= 1", ""),
+        ("errorbank", {}, "missing parameter 'memory' of errorbank", ""),
+        ("errorbank", {"memory": "frozen"}, "the slot takes 'associative'", ""),
+    ],
+)
+def test_what_cannot_be_audited_is_refused_with_the_nearest_name(name, params, text, help):
+    with pytest.raises(MembError) as refused:
+        audit(name, params)
+    (problem,) = refused.value.problems
+    assert text in problem.message
+    assert help in problem.help
+
+
+def test_parameters_are_part_of_what_is_audited():
+    audited = audit("delta", {"passes": 2})
+    assert audited.params["passes"] == 2
+    outcomes = {v.law: v.outcome for v in audited.verdicts}
+    assert outcomes["composition"] == "n/a"
+    assert audited.held
+
+
+def test_assignments_read_yaml_values_and_dotted_names():
+    texts = ["top_k=10", "memory.name=delta", "memory.params.write_strength=5e-1", "soft=true"]
+    assert assignments(texts) == {
+        "top_k": 10,
+        "memory": {"name": "delta", "params": {"write_strength": 0.5}},
+        "soft": True,
+    }
+    assert audit("errorbank", assignments(["memory=delta"])).params["memory"]["name"] == "delta"
+
+
+@pytest.mark.parametrize("text", ["top_k", "=3", "", "top_k=[1"])
+def test_an_assignment_that_is_none_is_refused(text):
+    with pytest.raises(MembError) as refused:
+        assignments([text])
+    assert "--set" in refused.value.render()
+
+
+def test_an_assignment_into_a_value_is_refused():
+    with pytest.raises(MembError, match="'memory' was set to 'delta' before") as refused:
+        assignments(["memory=delta", "memory.params.chunk=3"])
+    assert refused.value.problems[0].help.startswith("write --set memory.name=delta")

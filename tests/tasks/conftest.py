@@ -1,0 +1,32 @@
+"""What a test registers is gone after it, and backbones of the online tests train briefly."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bench import registry
+from bench.cache import Cache
+from tasks import pretraining
+
+
+@pytest.fixture
+def temporary_entries() -> Iterator[None]:
+    """Memories and tasks registered inside the test are forgotten; imported ones stay."""
+    yield
+    for key, entry in list(registry._entries.items()):
+        if entry.cls.__module__.partition(".")[0] not in ("memories", "tasks"):
+            del registry._entries[key]
+
+
+@pytest.fixture
+def few_epochs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pretraining, "MAX_EPOCHS", 2)
+
+
+@pytest.fixture
+def cache(tmp_path: Path, few_epochs: None) -> Cache:
+    """A cache of the test's own: it trains fewer epochs than its key says."""
+    return Cache(tmp_path / "cache")

@@ -1,0 +1,108 @@
+"""Choosing a setting on the validation stream, and what may not take part in the choice."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from bench.cache import Cache
+from tasks.online_tsf import _at_edge, _choose
+from tests.tasks.cells import cell, numbers, run
+from tests.tasks.streams import DRIFT, RATES, walk, write_csv
+
+
+def tuned(memory: str, cache: Cache, params: Any, tune: Any = RATES, **options: Any) -> Any:
+    (outcome,) = run(cell(memory, "online-tsf", params, tune=tune), [0], cache=cache, **options)
+    return outcome
+
+
+def test_the_setting_with_the_least_validation_error_is_chosen_and_its_state_carried_on(cache):
+    """The tuned run equals the run of the chosen value alone, the others differ."""
+    outcome = tuned("ogd", cache, DRIFT)
+    told = outcome.notes["tuned"]
+    errors = told["validation_mse"]
+    assert told["candidates"] == [{"learning_rate": rate} for rate in RATES["learning_rate"]]
+    assert told["choice"] == told["candidates"][errors.index(min(errors))]
+    for candidate in told["candidates"]:
+        (fixed,) = run(cell("ogd", "online-tsf", DRIFT, candidate), [0], cache=cache)
+        same = numbers(fixed) == pytest.approx(numbers(outcome), rel=1e-5)
+        assert same == (candidate == told["choice"])
+
+
+def test_each_seed_chooses_for_itself(cache):
+    made = cell("ogd", "online-tsf", DRIFT, tune=RATES)
+    together = run(made, [0, 1], cache=cache)
+    for seed, outcome in enumerate(together):
+        (alone,) = run(made, [seed], cache=cache)
+        assert alone.notes["tuned"]["choice"] == outcome.notes["tuned"]["choice"]
+        assert alone.notes["tuned"]["validation_mse"] == pytest.approx(
+            outcome.notes["tuned"]["validation_mse"], rel=1e-5
+        )
+
+
+@pytest.mark.parametrize("given", [[0.0, 1e-30], [1e-30, 0.0]])
+def test_ties_go_to_the_smaller_value_whatever_the_order(cache, given):
+    """A rate of 1e-30 moves no float32 weight: both settings forecast alike."""
+    told = tuned("ogd", cache, DRIFT, {"learning_rate": given}).notes["tuned"]
+    assert told["validation_mse"][0] == told["validation_mse"][1]
+    assert told["choice"] == {"learning_rate": 0.0}
+
+
+def test_no_test_row_takes_part_in_a_choice(tmp_path, cache):
+    """Of 240 rows, training has 48, validation 12: rows >= 60 are replaced by others."""
+    values = walk(0)
+    replaced = np.concatenate([values[:60], 50 + 9 * walk(1)[60:]])
+    settings = {"lookback": 12, "horizon": 3}
+    told = []
+    for name, data in (("a", values), ("b", replaced)):
+        dataset = write_csv(tmp_path / f"{name}.csv", data)
+        notes = tuned("ogd", cache, settings | {"dataset": dataset}).notes
+        told.append((notes["tuned"], notes["pretraining"]))
+        mse = notes["frozen_mse"]
+    assert told[0] == told[1]
+    assert mse > 10
+
+
+def test_forecasts_whose_target_reaches_into_the_test_rows_choose_nothing(tmp_path, cache):
+    """The validation error is the mean over origins 47..56 of 47..58: H - 1 = 2 fewer."""
+    values = walk(0)
+    dataset = write_csv(tmp_path / "a.csv", values)
+    params = {"dataset": dataset, "lookback": 12, "horizon": 3}
+    outcome = tuned("ogd", cache, params, {"learning_rate": [0.0, 1e-30]})
+    assert outcome.notes["tuned"]["validation_mse"][0] == pytest.approx(
+        outcome.notes["pretraining"]["validation_mse"], rel=1e-6
+    )
+
+
+def test_choosing_prefers_the_first_of_equals_and_any_finite_error():
+    errors = torch.tensor([[2.0, 1.0, 1.0], [torch.nan, torch.inf, 5.0]]).flatten()
+    assert _choose(errors, 2) == [1, 5]
+    assert _choose(torch.full((4,), torch.nan), 2) == [0, 2]
+
+
+@pytest.mark.parametrize(
+    ("choice", "edges"),
+    [
+        ({"rate": 0.1, "size": 2}, ["rate"]),
+        ({"rate": 0.2, "size": 4}, ["size"]),
+        ({"rate": 0.3, "size": 1}, ["rate", "size"]),
+        ({"rate": 0.2, "size": 2}, []),
+    ],
+)
+def test_a_choice_lies_at_the_edge_parameter_by_parameter(choice, edges):
+    candidates = [
+        {"rate": rate, "size": size, "fixed": 7, "mode": mode}
+        for rate in (0.1, 0.2, 0.3)
+        for size in (1, 2, 4)
+        for mode in ("a", "b")
+    ]
+    assert _at_edge(candidates, choice | {"fixed": 7, "mode": "a"}) == edges
+
+
+def test_a_choice_at_the_edge_of_its_grid_is_a_warning(cache):
+    told = tuned("ogd", cache, DRIFT, {"learning_rate": [0.0, 1e-30]}).notes
+    assert told["tuned"]["at_edge"] == ["learning_rate"]
+    assert any("learning_rate = 0 lies at the edge" in text for text in told["warnings"])

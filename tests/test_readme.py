@@ -1,0 +1,66 @@
+"""The README's example, taken from its text and run as a reader would run it."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+EXAMPLE = README.split("## Add your own memory", 1)[1].split("\n## ", 1)[0]
+
+
+def files() -> dict[str, str]:
+    """The files that the example shows, by the name it gives them."""
+    return dict(re.findall(r"<!-- file: (\S+) -->\n```\w+\n(.*?)```", EXAMPLE, re.DOTALL))
+
+
+def commands() -> list[str]:
+    """The example's commands, in order."""
+    return [line for line in EXAMPLE.splitlines() if line.startswith("memb ")]
+
+
+def run(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    words = [sys.executable, "-m", "cli", *shlex.split(command)[1:]]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    return subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True)
+
+
+def test_the_memory_of_the_example_is_one_file_of_about_forty_lines() -> None:
+    assert list(files()) == ["surprise.py", "mine.yaml"]
+    assert len(files()["surprise.py"].splitlines()) <= 40
+
+
+def test_the_example_is_audited_run_and_lands_on_the_leaderboard(tmp_path: Path) -> None:
+    assert [shlex.split(command)[1] for command in commands()] == ["audit", "run", "compare"]
+    for name, text in files().items():
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    outputs = []
+    for command in commands():
+        done = run(command, tmp_path)
+        assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+        outputs.append(done.stdout)
+    audited, _, table = outputs
+    assert "BROKEN" not in audited
+    assert re.search(r"^ok +causality", audited, re.MULTILINE)
+    for task in ("capacity", "online-tsf"):
+        for label in ("delta", "linear-assoc", "surprise[gain=0.5]", "surprise[gain=1]"):
+            section = table.split(f"{task}: ", 1)[1]
+            assert re.search(rf"^ *{re.escape(label)} +\S*\d", section, re.MULTILINE), (task, label)
+
+
+@pytest.mark.parametrize("link", sorted(set(re.findall(r"\]\(([^)]+)\)", README))))
+def test_a_link_of_the_readme_leads_to_a_file(link: str) -> None:
+    assert (ROOT / link).is_file()
+
+
+def test_the_readme_lists_every_shipped_suite() -> None:
+    shipped = {file.stem for file in (ROOT / "suites").glob("*.yaml")}
+    table = README.split("## Shipped suites", 1)[1].split("\n## ", 1)[0]
+    assert set(re.findall(r"^\| `([\w-]+)` \|", table, re.MULTILINE)) == shipped
