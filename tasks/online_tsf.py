@@ -59,6 +59,9 @@ class OnlineTSF(Task):
         backbone: Registered backbone that forecasters adapt.
         options: What the dataset takes, e.g. ``{rows: 2000, channels: 3}`` for synth-drift.
 
+    A memory that overrides `fit` is given the scaled ``train`` and ``validation`` rows, once per
+    seed, before the first pass.
+
     Metrics are in standard deviations of the training rows unless their name says ``original``.
     On a fixed series seeds vary the backbone's initialisation and batch order, not the data.
     """
@@ -131,7 +134,10 @@ class OnlineTSF(Task):
     def run(self, bench: Workbench) -> list[Outcome]:
         """One outcome per seed: the test pass of the setting chosen on validation."""
         prepared = self._prepare(bench)
-        lanes = bench.lanes([{**self.dictates(), "backbone": b} for b in prepared.backbones])
+        lanes = bench.lanes(
+            [{**self.dictates(), "backbone": b} for b in prepared.backbones],
+            train=[self._revealed_rows(prepared.stream, seed) for seed in range(len(bench.seeds))],
+        )
         updates = self.sample.split.update_origins()
         origins = self.sample.split.test_origins(self.horizon)
         total = len(updates) + len(origins)
@@ -157,6 +163,12 @@ class OnlineTSF(Task):
             self._outcome(bench, prepared, selection, test.scores, seed)
             for seed in range(len(bench.seeds))
         ]
+
+    def _revealed_rows(self, stream: CausalStream, seed: int) -> dict[str, Tensor]:
+        """What a memory may `fit` on: ``train`` rows [a, C] and ``validation`` rows [b-a, C]."""
+        rows = stream.rows[min(seed, stream.rows.shape[0] - 1)]
+        split = self.sample.split
+        return {"train": rows[: split.a].clone(), "validation": rows[split.a : split.b].clone()}
 
     def _pass(self, bench: Workbench, origins: range, scored: range, lanes: Lanes) -> Pass:
         """A pass not yet begun; forecasters of one seed follow that seed's series."""

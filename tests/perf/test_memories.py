@@ -14,7 +14,6 @@ import pytest
 import torch
 from torch import Tensor
 
-from bench.lanes import Lanes
 from tests.memories.cases import build, unit_rows
 
 pytestmark = pytest.mark.perf
@@ -109,40 +108,6 @@ def test_a_scan_beats_writing_and_reading_in_turn(
     benchmark.extra_info["speedup"] = looped / chunked
     benchmark(scan)
     assert looped / chunked >= 8
-
-
-@torch.no_grad()
-@pytest.mark.parametrize("events_per_write", [1, N])
-def test_lanes_of_delta_against_single_runs(benchmark: Any, events_per_write: int) -> None:
-    """20 lanes in one vmapped call against 20 calls of one lane each.
-
-    Per event the lanes must be at least five times faster; whole chunks, where the arithmetic
-    dominates, are reported.
-    """
-    memories = [build("delta", seed, key_dim=DIM, value_dim=DIM) for seed in range(N_LANES)]
-    n = 64 if events_per_write == 1 else N
-    keys, values = unit_rows(3, N_LANES, n, DIM), unit_rows(4, N_LANES, n, DIM)
-
-    def run(lanes: Lanes, keys: Tensor, values: Tensor) -> Tensor:
-        state = lanes.init_state()
-        for t in range(0, n, events_per_write):
-            span = slice(t, t + events_per_write)
-            state = lanes.write(state, keys[:, span], values[:, span])
-        return state["fast_weights"]
-
-    stacked = Lanes(memories)
-    alone = [Lanes([memory]) for memory in memories]
-
-    def one_by_one() -> Tensor:
-        rows = [run(lane, keys[i : i + 1], values[i : i + 1]) for i, lane in enumerate(alone)]
-        return torch.cat(rows)
-
-    torch.testing.assert_close(run(stacked, keys, values), one_by_one(), rtol=0, atol=1e-4)
-    together, separate = fastest(lambda: run(stacked, keys, values), one_by_one)
-    benchmark.extra_info["lanes"] = N_LANES
-    benchmark.extra_info["speedup"] = separate / together
-    benchmark(lambda: run(stacked, keys, values))
-    assert separate / together >= (5 if events_per_write == 1 else 1)
 
 
 @torch.no_grad()
