@@ -1,4 +1,4 @@
-"""Shared fixtures: one torch thread, a cache and a home of their own, the real data if it is there."""
+"""Shared fixtures: one torch thread, a cache and a home of their own, the real data if there."""
 
 from __future__ import annotations
 
@@ -8,8 +8,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import settings
 
 torch.set_num_threads(1)
+# the same examples in every run: a failure in CI can be repeated, a slow machine is no failure
+settings.register_profile("memb", derandomize=True, deadline=None)
+settings.load_profile("memb")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 ROOT = Path(__file__).resolve().parent.parent
