@@ -7,8 +7,10 @@ that `--help` and completion answer at once.
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 import traceback
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -20,10 +22,11 @@ if TYPE_CHECKING:
     from bench.plan import Plan
     from bench.runner import Options
 
-EPILOG = """
-Exit codes: 0 all done, every law held; 1 negative verdict (a broken law); 2 usage or input wrong,
-nothing ran; 3 ran, but some trials failed; 4 a bug in memb; 130 interrupted, finished trials kept.
-"""
+EPILOG = (
+    "Exit codes: 0 all done, every law held; 1 negative verdict (a broken law); 2 usage or input "
+    "wrong, nothing ran; 3 ran, but some trials failed; 4 a bug in memb; 130 interrupted, "
+    "finished trials kept."
+)
 
 app = typer.Typer(
     name="memb",
@@ -168,7 +171,8 @@ def run(
     plugin: PluginOpt = None,
     data_dir: DataDirOpt = None,
     jobs: Annotated[
-        int, typer.Option("--jobs", "-j", min=1, help="Worker processes.", rich_help_panel="Execution")
+        int,
+        typer.Option("--jobs", "-j", min=1, help="Worker processes.", rich_help_panel="Execution"),
     ] = 1,
     device: DeviceOpt = "cpu",
     timeout: Annotated[
@@ -196,7 +200,8 @@ def run(
         ),
     ] = 60.0,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print the plan and stop.", rich_help_panel="Execution")
+        bool,
+        typer.Option("--dry-run", help="Print the plan and stop.", rich_help_panel="Execution"),
     ] = False,
     trial: Annotated[
         str | None,
@@ -207,7 +212,9 @@ def run(
     ] = None,
     debug: Annotated[
         bool,
-        typer.Option("--debug", help="With --trial: print its traceback.", rich_help_panel="Execution"),
+        typer.Option(
+            "--debug", help="With --trial: print its traceback.", rich_help_panel="Execution"
+        ),
     ] = False,
     output: OutputOpt = None,
     json_: JsonOpt = False,
@@ -254,7 +261,7 @@ def _check_device(device: str) -> None:
 
 def _run_suite(plan: Plan, options: Options, folder: Path, *, json_: bool, quiet: bool) -> None:
     from bench import runner
-    from bench.progress import Bar, Lines, Quiet
+    from bench.progress import KEY_DIGITS, Bar, Lines, Quiet, failures
     from bench.store import RunFolder
 
     screen = console.stderr()
@@ -266,8 +273,8 @@ def _run_suite(plan: Plan, options: Options, folder: Path, *, json_: bool, quiet
     except KeyboardInterrupt:
         done = runner.summarise(plan, RunFolder(folder)).statuses["ok"]
         console.note(
-            f"interrupted: {done} of {len(plan.trials)} trials kept in {folder}; "
-            "the same command goes on from there"
+            f"interrupted: {done} of {len(plan.trials)} trials kept in {folder}\n"
+            f"  go on with: {_command()}"
         )
         raise typer.Exit(130) from None
     counts = ", ".join(f"{n} {status}" for status, n in sorted(summary.statuses.items()))
@@ -276,8 +283,12 @@ def _run_suite(plan: Plan, options: Options, folder: Path, *, json_: bool, quiet
             f"{summary.n_trials} trials ({summary.n_cached} cached): {counts}; "
             f"{summary.wall_s:.1f} s; stored in {folder}"
         )
-    for sentence in summary.told():
-        console.note(f"FAILED {sentence}\n  help: memb run {plan.suite.file} --trial KEY --debug")
+    for failure in failures(summary.failures):
+        console.note(
+            f"FAILED {failure.cell}, {failure.where}: {failure.what}\n"
+            f"  help: rerun that trial alone with  "
+            f"{_command('--trial', failure.trial_key[:KEY_DIGITS], '--debug')}"
+        )
     if json_:
         console.print_json({
             "schema": "memb-run/1", "folder": str(folder), "trials": summary.n_trials,
@@ -289,6 +300,21 @@ def _run_suite(plan: Plan, options: Options, folder: Path, *, json_: bool, quiet
     elif not quiet:
         console.note(f"next: memb compare {folder}")
     raise typer.Exit(summary.exit_code)
+
+
+def _command(*more: str) -> str:
+    """This command line with more words, without those that would start over."""
+    words = [word for word in _kept(sys.argv[1:]) if word not in ("--fresh", *more)]
+    return shlex.join(["memb", *words, *more])
+
+
+def _kept(words: list[str]) -> Iterator[str]:
+    """The words but ``--cache POLICY``: going on is the default."""
+    previous = ""
+    for word in words:
+        if "--cache" not in (word, previous) and not word.startswith("--cache="):
+            yield word
+        previous = word
 
 
 def _headline(plan: Plan, folder: Path) -> str:
@@ -304,7 +330,7 @@ def _run_trial(plan: Plan, key: str, options: Options, folder: Path, *, debug: b
     from bench import runner
 
     records = runner.debug(plan, key, options, folder)
-    console.print_json(records)
+    console.print_json({"schema": "memb-trial/1", "records": records})
     if debug:
         for record in records:
             if record["traceback"]:
@@ -362,7 +388,8 @@ def compare(
                                  rich_help_panel="Statistics"),
     ] = None,
     mode: Annotated[
-        Literal["vs-reference", "vs-best", "all-pairs"], typer.Option(help="Which pairs are compared.", rich_help_panel="Statistics")
+        Literal["vs-reference", "vs-best", "all-pairs"],
+        typer.Option(help="Which pairs are compared.", rich_help_panel="Statistics"),
     ] = "vs-reference",
     metric: Annotated[
         list[str] | None, typer.Option(help="Show this metric.", rich_help_panel="Selection")
@@ -372,41 +399,44 @@ def compare(
                            rich_help_panel="Selection"),
     ] = False,
     test: Annotated[
-        Literal["auto", "t", "signflip", "wilcoxon", "welch"] | None, typer.Option(help="Test; auto chooses by the number of seeds.",
-                                 rich_help_panel="Statistics"),
+        Literal["auto", "t", "signflip", "wilcoxon", "welch"] | None,
+        typer.Option(
+            help="Test; auto chooses by the number of seeds.", rich_help_panel="Statistics"
+        ),
     ] = None,
     correction: Annotated[
-        Literal["holm", "bh", "hommel", "bonferroni", "none"] | None, typer.Option(help="Correction for many tests.",
-                                 rich_help_panel="Statistics"),
+        Literal["holm", "bh", "hommel", "bonferroni", "none"] | None,
+        typer.Option(help="Correction for many tests.", rich_help_panel="Statistics"),
     ] = None,
     family: Annotated[
-        Literal["table", "task", "none"], typer.Option(help="Which tests are corrected together.",
-                          rich_help_panel="Statistics"),
+        Literal["table", "task", "none"],
+        typer.Option(help="Which tests are corrected together.", rich_help_panel="Statistics"),
     ] = "table",
     alpha: Annotated[
         float | None, typer.Option(help="Significance level.", rich_help_panel="Statistics")
     ] = None,
     ci: Annotated[
-        Literal["t", "bca", "percentile"], typer.Option(help="Method of the 95% intervals.", rich_help_panel="Statistics")
+        Literal["t", "bca", "percentile"],
+        typer.Option(help="Method of the 95% intervals.", rich_help_panel="Statistics"),
     ] = "t",
     missing: Annotated[
-        Literal["worst", "error", "drop"], typer.Option(help="What is done about incomplete cells.",
-                          rich_help_panel="Statistics"),
+        Literal["worst", "error", "drop"],
+        typer.Option(help="What is done about incomplete cells.", rich_help_panel="Statistics"),
     ] = "worst",
     call: Annotated[
         str | None, typer.Option(help="The plan of this call instead of the latest.",
                                  rich_help_panel="Selection"),
     ] = None,
     format_: Annotated[
-        Literal["rich", "markdown", "latex", "csv", "json"], typer.Option("--format", help="How it is printed.",
-                          rich_help_panel="Output"),
+        Literal["rich", "markdown", "latex", "csv", "json"],
+        typer.Option("--format", help="How it is printed.", rich_help_panel="Output"),
     ] = "rich",
     json_: JsonOpt = False,
 ) -> None:  # fmt: skip
     """Print the leaderboard of one run or several: means, intervals, corrected paired tests."""
     import bench.frame
     from bench.compare import compare as compare_frame
-    from bench.tables import render
+    from bench.tables import render, rich_table
 
     frame = bench.frame.load(runs or (), call=call)
     comparison = compare_frame(
@@ -422,7 +452,10 @@ def compare(
         missing=missing,
         all_metrics=all_metrics,
     )
-    render(comparison, "json" if json_ else format_)
+    if format_ == "rich" and not json_:
+        rich_table.show(comparison, console.stdout())
+    else:
+        sys.stdout.write(render(comparison, "json" if json_ or format_ == "rich" else format_))
 
 
 @app.command(epilog="memb audit delta\n\nmemb audit my-memory --plugin my_memory.py")
@@ -436,7 +469,7 @@ def audit(
     ] = None,
     json_: JsonOpt = False,
 ) -> None:
-    """Try every law on a memory: no leak of the future, no hidden state. Exit 1 if one is broken."""
+    """Try every law on a memory: no leak, no hidden state; exit 1 if one is broken."""
     _load_plugins(plugin)
     import torch
 
@@ -631,7 +664,7 @@ def main() -> None:
     from bench.errors import MembError
 
     try:
-        app()
+        app(prog_name="memb")
     except MembError as error:
         console.note(f"error: {error.render()}")
         sys.exit(error.exit_code)
@@ -641,7 +674,8 @@ def main() -> None:
         sys.exit(0)
     except Exception:  # noqa: BLE001 - the outermost boundary: a bug of ours, with all we know
         console.note(
-            f"{traceback.format_exc()}\nthis is a bug in memb: please report it with the lines above"
+            f"{traceback.format_exc()}\n"
+            "this is a bug in memb: please report it with the lines above"
         )
         sys.exit(4)
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.cache import Cache, digest
 from bench.checkpoint import EVERY_S, Checkpoint
+from bench.errors import StorageError
 from bench.plan import Cell
 from bench.store import RECORD_SCHEMA, Record
 
@@ -32,7 +33,7 @@ class Block:
 
     Attributes:
         cell: The cell.
-        seeds: Which of its seeds; (None,) for a deterministic cell.
+        seeds: Which of its seeds; (None,) for a deterministic cell; none to measure its costs.
         call_id: The call it belongs to.
         folder: The run's folder, for check-points.
         device: Torch device name.
@@ -40,7 +41,6 @@ class Block:
         checkpoint_s: Seconds between check-points.
         plugins: Plug-ins to load first, as given to the parent.
         cache: Root of the shared cache; the user's if None.
-        measure: Whether to measure the cell's costs when the trials are done.
     """
 
     cell: Cell
@@ -52,20 +52,21 @@ class Block:
     checkpoint_s: float = EVERY_S
     plugins: tuple[str, ...] = ()
     cache: Path | None = None
-    measure: bool = False
 
     @property
     def key(self) -> str:
         """Names the block's check-point: its trials, whatever the order."""
         return digest(sorted(self.cell.trials[seed] for seed in self.seeds))
 
+    @property
+    def keys(self) -> set[str]:
+        """Its own key and those of its lanes alone; of a measurement of costs, none."""
+        return {self.key, *(alone.key for alone in self.alone())} if self.seeds else set()
+
     def alone(self) -> list[Block]:
         """The block cut into single lanes, each with its share of the time."""
         share = None if self.timeout_s is None else self.timeout_s / len(self.seeds)
-        return [
-            replace(self, seeds=(seed,), timeout_s=share, measure=self.measure and not n)
-            for n, seed in enumerate(self.seeds)
-        ]
+        return [replace(self, seeds=(seed,), timeout_s=share) for seed in self.seeds]
 
 
 @dataclass
@@ -74,7 +75,7 @@ class BlockResult:
 
     Attributes:
         block: The block.
-        records: One per seed, ready to be stored; series not yet written.
+        records: One per seed, or that of the costs, ready to be stored; series not yet written.
         series: Long per-step series by trial key.
         wall_s: Seconds it took.
     """
@@ -90,11 +91,18 @@ Report = Callable[[str, int, int], None]
 
 
 def run_block(block: Block, report: Report | None = None) -> BlockResult:
-    """Run a block; failures become records, never exceptions (an interrupt stays one)."""
+    """Run a block; failures become records, never exceptions.
+
+    Raises:
+        KeyboardInterrupt: Passed on.
+        StorageError: If a check-point or the shared cache cannot be written: no trial's fault.
+    """
+    if not block.seeds:
+        return BlockResult(block, [_costs(block)])
     start = time.perf_counter()
     try:
         result = _attempt(block, report)
-    except (KeyboardInterrupt, SystemExit):
+    except (KeyboardInterrupt, StorageError):
         raise
     except BaseException as failure:  # noqa: BLE001 - the boundary of a trial: it becomes a record
         if len(block.seeds) > 1:
@@ -104,14 +112,12 @@ def run_block(block: Block, report: Report | None = None) -> BlockResult:
     result.wall_s = time.perf_counter() - start
     for record in result.records:
         record["wall_s"] = round(result.wall_s / len(result.records), 6)
-    if block.measure and any(record["status"] == "ok" for record in result.records):
-        result.records.append(_cost_record(block))
     return result
 
 
 def _lane_by_lane(block: Block, report: Report | None) -> BlockResult:
     merged = BlockResult(block, [])
-    for alone in replace(block, measure=False).alone():
+    for alone in block.alone():
         result = run_block(alone, report)
         merged.records += result.records
         merged.series |= result.series
@@ -164,20 +170,15 @@ def _scored(block: Block, seed: int | None, outcome: Outcome, costs: Mapping[str
     }
 
 
-def _cost_record(block: Block) -> Record:
+def _costs(block: Block) -> Record:
     """The record of the cell's costs; what goes wrong while measuring is kept in it."""
     from bench import costs
 
-    record = _record(block, block.seeds[0]) | {
-        "kind": "costs",
-        "seed": None,
-        "trial_key": costs.cost_key(block.cell, block.device),
-    }
     try:
-        return record | {"status": "ok", "metrics": costs.measure(block.cell, block.device)}
+        metrics = costs.measure(block.cell, block.device)
+        return _record(block, None) | {"status": "ok", "metrics": metrics}
     except Exception as failure:  # noqa: BLE001 - the boundary of a trial: it becomes a record
-        status, message, trace = _describe(failure)
-        return record | {"status": status, "message": message, "traceback": trace}
+        return failed(block, *_describe(failure))
 
 
 def _plain(metric: Metric) -> dict[str, Any]:
@@ -197,9 +198,8 @@ def _plain(metric: Metric) -> dict[str, Any]:
 
 
 def failed(block: Block, status: str, message: str, trace: str = "") -> Record:
-    """The record of a block of one lane that came to nothing."""
-    (seed,) = block.seeds
-    record = _record(block, seed)
+    """The record of a block of one lane, or of a measurement of costs, that came to nothing."""
+    record = _record(block, *(block.seeds or (None,)))
     return record | {"status": status, "message": message[:MESSAGE_LENGTH], "traceback": trace}
 
 
@@ -213,8 +213,8 @@ def _record(block: Block, seed: int | None) -> Record:
     cell = block.cell
     return {
         "schema": RECORD_SCHEMA,
-        "kind": "trial",
-        "trial_key": cell.trials[seed],
+        "kind": "trial" if block.seeds else "costs",
+        "trial_key": cell.trials[seed] if block.seeds else cell.cost_key(block.device),
         "cell_key": cell.cell_key,
         "protocol_hash": cell.protocol_hash,
         "memory": cell.memory,

@@ -6,16 +6,19 @@ stands one safetensors file per group of seeds that was built together. Nothing 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from platformdirs import user_cache_path
+
+from bench.errors import StorageError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -78,22 +81,39 @@ class Cache:
 
         A second process that wants the same waits for the first. Seeds built together land in one
         file by one rename, so that a kill never leaves half a group behind.
-        """
-        from filelock import FileLock
 
+        Raises:
+            StorageError: If the cache cannot be written.
+        """
         folder = self.root / digest(key)
-        folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder / ".lock"):
+        with self._held(folder):
             found = self._load(folder, seeds)
             missing = [seed for seed in seeds if seed not in found]
             if missing:
                 built = build(missing)
-                self._save(folder, key, built)
+                with _as_storage_error(folder):
+                    self._save(folder, key, built)
                 found |= built
-            os.utime(folder)
         return {seed: found[seed] for seed in seeds}
 
+    @contextlib.contextmanager
+    def _held(self, folder: Path) -> Iterator[None]:
+        """Hold a folder, marked as used now, against other processes."""
+        from filelock import FileLock
+
+        lock = FileLock(folder / ".lock")
+        with _as_storage_error(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            lock.acquire()
+        try:
+            yield
+            with _as_storage_error(folder):
+                os.utime(folder)
+        finally:
+            lock.release()
+
     def _load(self, folder: Path, seeds: Sequence[int]) -> dict[int, dict[str, Tensor]]:
+        from safetensors import SafetensorError
         from safetensors.torch import load_file
 
         found: dict[int, dict[str, Tensor]] = {}
@@ -101,7 +121,11 @@ class Cache:
             held = _seeds_in(file)
             if not held & (set(seeds) - found.keys()):
                 continue
-            for name, tensor in load_file(file).items():
+            try:
+                tensors = load_file(file)
+            except SafetensorError:  # damaged on disk: built again, as anything that is not there
+                continue
+            for name, tensor in tensors.items():
                 seed, _, entry = name.partition("/")
                 if int(seed) in seeds:
                     found.setdefault(int(seed), {})[entry] = tensor
@@ -112,9 +136,10 @@ class Cache:
     ) -> None:
         from safetensors.torch import save_file
 
-        (folder / KEY_FILE).write_text(canonical(key), encoding="utf-8")
-        name = "seeds-" + "-".join(str(seed) for seed in sorted(built)) + ".safetensors"
         temporary = folder / f".{os.getpid()}.tmp"
+        temporary.write_text(canonical(key), encoding="utf-8")
+        temporary.replace(folder / KEY_FILE)
+        name = "seeds-" + "-".join(str(seed) for seed in sorted(built)) + ".safetensors"
         flat = {
             f"{s}/{k}": t.contiguous() for s, tensors in built.items() for k, t in tensors.items()
         }
@@ -136,6 +161,21 @@ class Cache:
         for entry in stale:
             shutil.rmtree(self.root / entry.name)
         return stale
+
+
+@contextlib.contextmanager
+def _as_storage_error(folder: Path) -> Iterator[None]:
+    """A full or read-only cache stops the run: it is no trial's fault."""
+    from safetensors import SafetensorError
+
+    try:
+        yield
+    except (OSError, SafetensorError) as err:
+        reason = err.strerror if isinstance(err, OSError) else None
+        raise StorageError(
+            f"cannot write to the cache {folder}: {reason or err}",
+            help="free some space, or name a writable folder in XDG_CACHE_HOME",
+        ) from err
 
 
 def _seeds_in(file: Path) -> set[int]:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
+
+from bench.errors import StorageError
 
 EVERY_S = 60.0
 """Default seconds between two check-points of a block."""
@@ -38,13 +41,25 @@ class Checkpoint:
         return tensors, int(tensors.pop("position"))
 
     def offer(self, position: int, tensors: Callable[[], dict[str, Tensor]]) -> None:
-        """Write if the last write is old enough; a kill leaves the old file or the new one."""
+        """Write if the last write is old enough; a kill leaves the old file or the new one.
+
+        Raises:
+            StorageError: If the disk refuses.
+        """
         if time.monotonic() - self._written < self.every_s:
             return
         content = {name: tensor.contiguous().clone() for name, tensor in tensors().items()}
         content["position"] = torch.tensor(position)
-        self.file.parent.mkdir(parents=True, exist_ok=True)
         temporary = self.file.with_name(f".{self.file.name}.{os.getpid()}")
-        save_file(content, temporary)
-        temporary.replace(self.file)
+        try:
+            self.file.parent.mkdir(parents=True, exist_ok=True)
+            save_file(content, temporary)
+            temporary.replace(self.file)
+        except (OSError, SafetensorError) as err:
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
+            raise StorageError(
+                f"cannot write the check-point {self.file}: {err}",
+                help="records written so far are intact; free some space and run the same command",
+            ) from err
         self._written = time.monotonic()

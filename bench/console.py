@@ -21,6 +21,13 @@ def stderr() -> Console:
     return Console(stderr=True)
 
 
+def stdout() -> Console:
+    """The console for data."""
+    from rich.console import Console
+
+    return Console()
+
+
 def note(text: str) -> None:
     """Print a line for people, on stderr."""
     stderr().print(text, highlight=False, markup=False, soft_wrap=True)
@@ -32,17 +39,23 @@ def print_json(value: Any) -> None:
 
 
 def print_table(title: str, columns: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
-    """Print a plain table, on stdout."""
+    """Print a plain table, on stdout; in a pipe without blanks at the ends of lines."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(title=title or None, title_justify="left", box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False)
     for column in columns:
         table.add_column(column, overflow="fold")
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=PIPE_WIDTH)
-    console.print(table)
+    console = stdout()
+    if title:
+        console.print(Text(title, style="bold"), soft_wrap=True)
+    if console.is_terminal:
+        console.print(table)
+        return
+    pipe = Console(width=PIPE_WIDTH)
+    with pipe.capture() as drawn:
+        pipe.print(table)
+    sys.stdout.write("".join(f"{line.rstrip()}\n" for line in drawn.get().splitlines()))

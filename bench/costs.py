@@ -16,7 +16,6 @@ import torch
 from torch import Tensor
 
 from bench import construct, seeds
-from bench.cache import digest
 from bench.lanes import Lanes
 from bench.plan import Cell
 from memories.base import AssociativeMemory, OnlineForecaster, State
@@ -25,11 +24,6 @@ REPEATS = 5
 SIZES = (1, 256)
 """Events per write and queries per read."""
 SINGLE_WRITES = 16
-
-
-def cost_key(cell: Cell, device: str) -> str:
-    """Names the cost record of a cell."""
-    return digest([cell.cell_key, "costs", device.partition(":")[0]])
 
 
 def measure(cell: Cell, device: str) -> list[dict[str, Any]]:

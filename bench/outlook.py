@@ -21,7 +21,7 @@ class CellOutlook:
         task: Label of the task point.
         memory: Label of the memory.
         trials: Trials planned.
-        cached: Those that have an ok record.
+        cached: Those that have an ok record, or will be skipped.
         seconds_left: Estimate for the others from earlier runs, or None.
         note: Why it will be skipped, or that it is lifted.
     """
@@ -51,9 +51,10 @@ class Outlook:
         """One line: trials, cached, time."""
         trials = sum(cell.trials for cell in self.cells)
         cached = sum(cell.cached for cell in self.cells)
-        known = [c.seconds_left for c in self.cells if c.seconds_left is not None]
-        total = duration(sum(known)) if known else UNKNOWN
-        if known and len(known) < len(self.cells):
+        left = [cell.seconds_left for cell in self.cells if cell.cached < cell.trials]
+        known = [seconds for seconds in left if seconds is not None]
+        total = duration(sum(known)) if known else UNKNOWN if left else "none"
+        if known and len(known) < len(left):
             total = f"at least {total}"
         return f"{trials} trials, {cached} cached, time left: {total}"
 
@@ -84,7 +85,7 @@ def outlook(plan: Plan, folder: Path) -> Outlook:
     cells = []
     for cell in plan.cells:
         done = [best.get(key, {}).get("status") for key in cell.trials.values()]
-        cached = sum(status in ("ok", "skipped") for status in done)
+        cached = len(done) if cell.skipped else done.count("ok")
         seconds = timings.get(_setting(cell.describe()))
         left = len(done) - cached
         cells.append(
@@ -125,7 +126,7 @@ def duration(seconds: float | None) -> str:
     """A time as a person says it: ``unknown``, ``0.4 s``, ``2 min 10 s``, ``1 h 05 min``."""
     if seconds is None:
         return UNKNOWN
-    if seconds < 60:
+    if round(seconds, 1) < 60:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
     if minutes < 60:

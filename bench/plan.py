@@ -69,10 +69,14 @@ class Cell:
 
     @property
     def cell_key(self) -> str:
-        """Identity of the cell over all seeds; names its costs and its timings."""
+        """Identity of the cell over all seeds."""
         return digest(
             [self.protocol_hash, self.memory, self.memory_params, self.tune, self.code, "cell"]
         )
+
+    def cost_key(self, device: str) -> str:
+        """Names the record of the cell's costs on a kind of device."""
+        return digest([self.cell_key, "costs", device.partition(":")[0]])
 
     def describe(self) -> dict[str, Any]:
         """The cell as it is kept in the manifest: plain JSON, trials as pairs."""

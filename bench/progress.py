@@ -9,12 +9,17 @@ import contextlib
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from bench.block import Block, BlockResult
+    from bench.store import Record
+
+KEY_DIGITS = 6
+"""Digits of a trial's key that tell trials of a suite apart well enough to be printed."""
 
 
 class Progress(Protocol):
@@ -72,6 +77,7 @@ class Bar(Lines):
         from rich.progress import Progress as RichProgress
 
         self._share = {block.key: len(block.seeds) for block in blocks}
+        self._cell = {block.key: block.cell.cell_key for block in blocks}
         self._partial: dict[str, float] = {}
         self._done, self._failed, self._cached = float(n_cached), 0, n_cached
         self._started = time.monotonic()
@@ -97,7 +103,8 @@ class Bar(Lines):
         """Print the block's line and move the bar."""
         super().finished(result)
         trials = [record for record in result.records if record["kind"] == "trial"]
-        self._partial.pop(result.block.key, None)
+        cell = result.block.cell.cell_key  # lanes tried again alone end their block's share too
+        self._partial = {k: share for k, share in self._partial.items() if self._cell[k] != cell}
         self._done += len(trials)
         self._failed += sum(record["status"] != "ok" for record in trials)
         self._update()
@@ -122,10 +129,48 @@ def line(result: BlockResult) -> str:
     state = next((r["costs"]["state_floats"] for r in trials if r["costs"]), None)
     if state is not None:
         words.append(f"{state:>10,.0f} floats")
-    for record in trials:
-        if record["status"] != "ok":
-            words.append(
-                f"FAILED seed {record['seed']} (trial {record['trial_key'][:6]}): "
-                f"{record['status']}: {record['message']}"
-            )
+    failed = [record for record in trials if record["status"] != "ok"]
+    words += [f"FAILED {alike.where}: {alike.what}" for alike in failures(failed)]
     return "  ".join(words)
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Trials of one cell that failed for the same reason.
+
+    Attributes:
+        cell: Memory and task in words.
+        seeds: Which seeds, in words.
+        what: Status and reason.
+        trial_key: The first trial's key.
+    """
+
+    cell: str
+    seeds: str
+    what: str
+    trial_key: str
+
+    @property
+    def where(self) -> str:
+        """Seeds and the beginning of a key that `memb run --trial` takes."""
+        return f"{self.seeds} (trial {self.trial_key[:KEY_DIGITS]})"
+
+
+def failures(records: Sequence[Record]) -> list[Failure]:
+    """Failed records, those of one cell and one reason together."""
+    together: dict[tuple[str, str], list[Record]] = {}
+    for record in records:
+        cell = f"{record['label']} on {record['task_label']}"
+        what = f"{record['status']}: {record['message']}"
+        together.setdefault((cell, what), []).append(record)
+    return [
+        Failure(cell, _seeds(alike), what, alike[0]["trial_key"])
+        for (cell, what), alike in together.items()
+    ]
+
+
+def _seeds(records: Sequence[Record]) -> str:
+    seeds = [str(record["seed"]) for record in records if record["seed"] is not None]
+    if not seeds:
+        return "all seeds"
+    return f"seed{'s' if len(seeds) > 1 else ''} {', '.join(seeds)}"

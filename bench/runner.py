@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import time
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from bench import costs
 from bench.block import Block, BlockResult, run_block, skipped
 from bench.checkpoint import EVERY_S
 from bench.errors import MembError
 from bench.executors import Executor, InProcess, Workers
-from bench.plan import Plan
+from bench.plan import Cell, Plan
 from bench.progress import Progress, Quiet
 from bench.provenance import now, provenance
 from bench.store import Record, RunFolder, best_records
@@ -73,25 +72,6 @@ class Summary:
         """3 if a trial failed, else 0."""
         return 3 if any(self.statuses[status] for status in FAILURES) else 0
 
-    def told(self) -> list[str]:
-        """One sentence per cell and reason that failed, with its seeds and one trial's key."""
-        alike: dict[tuple[str, ...], list[Record]] = {}
-        for record in self.failures:
-            same = (record["label"], record["task_label"], record["status"], record["message"])
-            alike.setdefault(same, []).append(record)
-        return [
-            f"{label} on {task}, {_seeds(records)}: {status}: {message} "
-            f"(trial {records[0]['trial_key'][:6]})"
-            for (label, task, status, message), records in alike.items()
-        ]
-
-
-def _seeds(records: Sequence[Record]) -> str:
-    seeds = [str(record["seed"]) for record in records if record["seed"] is not None]
-    if not seeds:
-        return "all seeds"
-    return f"seed{'s' if len(seeds) > 1 else ''} {', '.join(seeds)}"
-
 
 def run(plan: Plan, folder: Path, options: Options, progress: Progress | None = None) -> Summary:
     """Run what the plan lacks, into a folder that later calls continue.
@@ -116,12 +96,10 @@ def run(plan: Plan, folder: Path, options: Options, progress: Progress | None = 
         if options.cache == "never":
             store.set_aside(call_id)
         done = best_records(store.records())
-        blocks = (
-            [] if options.cache == "only-cache" else _blocks(plan, store, done, options, call_id)
-        )
         cached = sum(done.get(key, {}).get("status") == "ok" for key in plan.trials)
         try:
-            _execute(plan, store, blocks, options, progress or Quiet(), cached)
+            if options.cache != "only-cache":
+                _Call(plan, store, options, call_id, done).execute(progress or Quiet(), cached)
             call["ended"] = now()
         finally:
             call["stopped"] = now()
@@ -189,61 +167,90 @@ def _call(plan: Plan, options: Options, call_id: str) -> dict[str, object]:
     }
 
 
-def _blocks(
-    plan: Plan, store: RunFolder, done: dict[str, Record], options: Options, call_id: str
-) -> list[Block]:
-    """The work that is left: per cell the seeds without an ok record, as one block of lanes."""
-    blocks = []
-    for cell in plan.cells:
-        kept = ("ok", "skipped")
-        todo = tuple(
-            seed for seed, key in cell.trials.items() if done.get(key, {}).get("status") not in kept
-        )
-        if todo:
-            measured = done.get(costs.cost_key(cell, options.device), {}).get("status") == "ok"
-            blocks.append(
-                Block(
-                    cell,
-                    todo,
-                    call_id,
-                    store.path,
-                    options.device,
-                    options.timeout_s,
-                    options.checkpoint_s,
-                    options.plugins,
-                    measure=not measured,
-                )
-            )
-    return blocks
+@dataclass
+class _Call:
+    """The work of one call.
 
+    Attributes:
+        plan: All cells of the suite.
+        store: The run's folder, locked.
+        options: How to run.
+        call_id: Name of the call.
+        done: The best record of every key, kept up to date.
+    """
 
-def _execute(
-    plan: Plan,
-    store: RunFolder,
-    blocks: Sequence[Block],
-    options: Options,
-    progress: Progress,
-    cached: int,
-) -> None:
-    runnable = [block for block in blocks if not block.cell.skipped]
-    for block in blocks:
-        if block.cell.skipped:
-            store.append(skipped(block))
-    executor: Executor = Workers(options.jobs)
-    if options.timeout_s is None and options.jobs == 1:
-        executor = InProcess()
-    with progress.running(len(plan.trials), cached, runnable):
-        if runnable:
-            for result in executor.run(runnable, progress.report):
-                keep(store, result)
+    plan: Plan
+    store: RunFolder
+    options: Options
+    call_id: str
+    done: dict[str, Record]
+
+    def execute(self, progress: Progress, cached: int) -> None:
+        """Run what is missing: all trials first, then the costs of the cells that have a score."""
+        skipped_cells = self._blocks(skipped=True)
+        for block in skipped_cells:
+            self.store.append(skipped(block))
+        blocks = self._blocks(skipped=False)
+        settled = cached + sum(len(block.seeds) for block in skipped_cells)
+        with (
+            contextlib.closing(self._executor()) as executor,
+            progress.running(len(self.plan.trials), settled, blocks),
+        ):
+            for result in executor.run(blocks, progress.report):
+                self._keep(result)
                 progress.finished(result)
+            for result in executor.run(self._cost_blocks(), progress.report):
+                self._keep(result)
+        # lanes that were tried again alone have left the check-point of the block they came from
+        for block in blocks:
+            self.store.drop_checkpoints(block.keys)
 
+    def _executor(self) -> Executor:
+        if self.options.timeout_s is None and self.options.jobs == 1:
+            return InProcess()
+        return Workers(min(self.options.jobs, len(self.plan.cells)))
 
-def keep(store: RunFolder, result: BlockResult) -> None:
-    """Put a block's series and records on disk, then drop its check-point."""
-    for record in result.records:
-        series = result.series.get(record["trial_key"])
-        if series:
-            record["series"] = store.write_series(record["trial_key"], series)
-    store.append(result.records)
-    store.checkpoint_file(result.block.key).unlink(missing_ok=True)
+    def _blocks(self, *, skipped: bool) -> list[Block]:
+        """Per cell the seeds that have no final record, as one block of lanes."""
+        blocks = []
+        for cell in self.plan.cells:
+            todo = tuple(
+                seed
+                for seed, key in cell.trials.items()
+                if self.done.get(key, {}).get("status") not in ("ok", "skipped")
+            )
+            if todo and bool(cell.skipped) is skipped:
+                blocks.append(self._block(cell, todo))
+        return blocks
+
+    def _cost_blocks(self) -> list[Block]:
+        """Cells that have a score and were never measured."""
+        return [
+            self._block(cell, ())
+            for cell in self.plan.cells
+            if cell.cost_key(self.options.device) not in self.done
+            and any(self.done.get(k, {}).get("status") == "ok" for k in cell.trials.values())
+        ]
+
+    def _block(self, cell: Cell, seeds: tuple[int | None, ...]) -> Block:
+        options = self.options
+        return Block(
+            cell,
+            seeds,
+            self.call_id,
+            self.store.path,
+            options.device,
+            options.timeout_s,
+            options.checkpoint_s,
+            options.plugins,
+        )
+
+    def _keep(self, result: BlockResult) -> None:
+        """Put a block's series and records on disk, then drop its check-points."""
+        for record in result.records:
+            series = result.series.get(record["trial_key"])
+            if series:
+                record["series"] = self.store.write_series(record["trial_key"], series)
+        self.store.append(result.records)
+        self.done.update((record["trial_key"], record) for record in result.records)
+        self.store.drop_checkpoints(result.block.keys)

@@ -16,8 +16,10 @@ import hashlib
 import io
 import json
 import os
+import shutil
 import socket
-from collections.abc import Iterator, Mapping
+import zipfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +58,13 @@ class RunFolder:
         """Where an unfinished block keeps its state."""
         return self.path / "checkpoints" / f"{block_key}.safetensors"
 
+    def drop_checkpoints(self, block_keys: Iterable[str]) -> None:
+        """Forget where these blocks were, finished or not; the folder goes with the last one."""
+        for key in block_keys:
+            self.checkpoint_file(key).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # not there, or others are in it
+            (self.path / "checkpoints").rmdir()
+
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
         """Hold the folder as its only writer.
@@ -89,7 +98,7 @@ class RunFolder:
             owner.unlink(missing_ok=True)
             lock.release()
 
-    def _guarded(self, write: Any) -> None:
+    def _guarded(self, write: Callable[[], object]) -> None:
         """Do a write; a full or read-only disk stops the run with its records intact."""
         try:
             write()
@@ -144,37 +153,22 @@ class RunFolder:
             for number, line in enumerate(file, start=1):
                 if not line.endswith(b"\n"):
                     return
-                try:
-                    record: Record = json.loads(line)
-                except ValueError as err:
-                    raise MembError(
-                        f"not a record: {err}",
-                        place=f"{self.records_file}:{number}",
-                        help="restore the file, or delete that line: its trial will run again",
-                    ) from err
-                if record.get("schema") != RECORD_SCHEMA:
-                    raise MembError(
-                        f"record schema {record.get('schema')!r}, expected {RECORD_SCHEMA!r}",
-                        place=f"{self.records_file}:{number}",
-                        help="use the version of memb that wrote it, or run again with --fresh",
-                    )
-                yield record
+                yield _record(line, f"{self.records_file}:{number}")
 
     def set_aside(self, call_id: str) -> None:
-        """Rename the records so that every trial runs again; nothing is deleted."""
+        """Rename the records so that every trial runs again from its beginning; none is deleted."""
+        shutil.rmtree(self.path / "checkpoints", ignore_errors=True)
         if self.records_file.exists():
             aside = self.path / f"records.before-{call_id}.jsonl"
             self._guarded(lambda: self.records_file.rename(aside))
 
     def write_series(self, trial_key: str, series: Mapping[str, Any]) -> dict[str, str]:
         """Store float32 series as an npz; its relative path and checksum, for the record."""
-        buffer = io.BytesIO()
-        arrays: dict[str, Any] = {k: np.asarray(v, np.float32) for k, v in series.items()}
-        np.savez_compressed(buffer, allow_pickle=False, **arrays)
+        content = _npz(series)
         file = self.series_file(trial_key)
-        self._guarded(lambda: _replace(file, buffer.getvalue()))
-        digest = hashlib.sha256(buffer.getvalue()).hexdigest()
-        return {"path": str(file.relative_to(self.path)), "sha256": digest}
+        self._guarded(lambda: _replace(file, content))
+        digest = hashlib.sha256(content).hexdigest()
+        return {"path": file.relative_to(self.path).as_posix(), "sha256": digest}
 
     def manifest(self) -> dict[str, Any]:
         """The manifest, empty if there is none yet.
@@ -188,11 +182,7 @@ class RunFolder:
             manifest: dict[str, Any] = json.loads(self.manifest_file.read_text(encoding="utf-8"))
         except ValueError as err:
             raise MembError(f"not a manifest: {err}", place=str(self.manifest_file)) from err
-        if manifest.get("schema") != MANIFEST_SCHEMA:
-            raise MembError(
-                f"manifest schema {manifest.get('schema')!r}, this memb reads {MANIFEST_SCHEMA!r}",
-                place=str(self.manifest_file),
-            )
+        _expect_schema(manifest, MANIFEST_SCHEMA, str(self.manifest_file))
         return manifest
 
     def write_call(self, call: Mapping[str, Any]) -> None:
@@ -202,6 +192,29 @@ class RunFolder:
         manifest["calls"] = [*calls, dict(call)]
         text = json.dumps(manifest, allow_nan=False, indent=1)
         self._guarded(lambda: _replace(self.manifest_file, text.encode()))
+
+
+def _record(line: bytes, place: str) -> Record:
+    try:
+        record: Record = json.loads(line)
+    except ValueError as err:
+        raise MembError(
+            f"not a record: {err}",
+            place=place,
+            help="restore the file, or delete that line: its trial will run again",
+        ) from err
+    _expect_schema(record, RECORD_SCHEMA, place)
+    return record
+
+
+def _expect_schema(read: Any, expected: str, place: str) -> None:
+    found = read.get("schema") if isinstance(read, dict) else None
+    if found != expected:
+        raise MembError(
+            f"schema {found!r}, this memb reads {expected!r}",
+            place=place,
+            help="use the version of memb that wrote it, or name another folder with --output",
+        )
 
 
 def best_records(records: Iterator[Record]) -> dict[str, Record]:
@@ -230,15 +243,32 @@ def _refuse_contradiction(known: Record, record: Record) -> None:
         )
 
 
+def _npz(series: Mapping[str, Any]) -> bytes:
+    """An npz of float32 arrays; the same arrays give the same bytes, as `numpy.savez` does not."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, values in series.items():
+            member = zipfile.ZipInfo(f"{name}.npy")  # dated 1980, whatever the time
+            member.compress_type = zipfile.ZIP_DEFLATED
+            with archive.open(member, "w") as file:
+                array = np.ascontiguousarray(values, np.float32)
+                np.lib.format.write_array(file, array, allow_pickle=False)
+    return buffer.getvalue()
+
+
 def _replace(file: Path, content: bytes) -> None:
     """Write a file under a temporary name, then rename it: readers never see half of it."""
     file.parent.mkdir(parents=True, exist_ok=True)
     temporary = file.with_name(f".{file.name}.{os.getpid()}")
-    with temporary.open("wb") as out:
-        out.write(content)
-        out.flush()
-        os.fsync(out.fileno())
-    temporary.replace(file)
+    try:
+        with temporary.open("wb") as out:
+            out.write(content)
+            out.flush()
+            os.fsync(out.fileno())
+        temporary.replace(file)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
 
 
 def _owner(file: Path) -> str:

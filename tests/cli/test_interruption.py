@@ -1,0 +1,118 @@
+"""Killed or interrupted at any moment, started again, a run ends with the same records."""
+
+from __future__ import annotations
+
+import shlex
+import signal
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.bench.small_runs import SMALL, comparable, suite_text, trials
+from tests.cli.conftest import PATIENT, Memb, Start
+
+HERE = ("--timeout", "0", "--checkpoint-every", "0")
+WORKERS = ("--jobs", "2", "--checkpoint-every", "0")
+
+
+def records(folder: Path) -> int:
+    """Lines of a run's records so far."""
+    file = folder / "records.jsonl"
+    return len(file.read_bytes().splitlines()) if file.exists() else 0
+
+
+def pretraining(cache: Path) -> bool:
+    """Whether a backbone is being trained: its entry is locked and holds nothing yet."""
+    folders = list((cache / "memb" / "shared").glob("*"))
+    return bool(folders) and not any(list(folder.glob("*.safetensors")) for folder in folders)
+
+
+MOMENTS: dict[str, Callable[[Path, Path], object]] = {
+    "at once": lambda run, cache: True,
+    "when the folder is there": lambda run, cache: run.exists(),
+    "after the first record": lambda run, cache: records(run),
+    "while pre-training": lambda run, cache: pretraining(cache),
+    "in the middle of a stream": lambda run, cache: list(run.glob("checkpoints/*.safetensors")),
+}
+
+
+@pytest.mark.parametrize(
+    ("moment", "how"),
+    [
+        *((moment, HERE) for moment in MOMENTS),
+        ("in the middle of a stream", WORKERS),
+    ],
+    ids=[*MOMENTS, "in the middle of a stream, in a worker"],
+)
+def test_a_run_that_was_killed_ends_with_the_same_records(
+    memb: Memb,
+    start: Start,
+    small_run: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    moment: str,
+    how: tuple[str, ...],
+) -> None:
+    Path("small.yaml").write_text(SMALL, encoding="utf-8")
+    run, cache = tmp_path / "run", tmp_path / "cache"
+    if moment == "while pre-training":  # elsewhere the session's backbone is taken
+        monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
+    process = start("run", "small.yaml", "-o", "run", *how)
+    process.wait_for(lambda: MOMENTS[moment](run, cache))
+    assert process.signal(signal.SIGKILL).code == -signal.SIGKILL
+    before = records(run)
+    assert before < 6, "the kill came too late to tell anything"
+    done = memb("run", "small.yaml", "-o", "run", *HERE)
+    assert done.code == 0, done.err
+    assert comparable(run) == comparable(small_run)
+    assert not (run / "checkpoints").exists()
+
+
+@pytest.fixture
+def patient(tmp_path: Path) -> Path:
+    """A suite whose second memory waits while there is a file `hold`."""
+    (tmp_path / "patient.py").write_text(PATIENT, encoding="utf-8")
+    (tmp_path / "hold").touch()
+    suite = tmp_path / "suite.yaml"
+    suite.write_text(suite_text("linear-assoc\npatient\ndelta"), encoding="utf-8")
+    return suite
+
+
+@pytest.mark.parametrize(
+    ("how", "group"), [(HERE, False), (("--jobs", "1"), True)], ids=["in process", "in a worker"]
+)
+def test_an_interrupted_run_says_what_is_kept_and_how_to_go_on(
+    memb: Memb, start: Start, patient: Path, tmp_path: Path, how: tuple[str, ...], group: bool
+) -> None:
+    words = ["run", "suite.yaml", "--plugin", "patient.py", "-o", "run", *how, "--fresh"]
+    process = start(*words)
+    process.wait_for(lambda: records(tmp_path / "run") >= 2)
+    second = memb("run", "suite.yaml", "--plugin", "patient.py", "-o", "run", "--timeout", "0")
+    assert (second.code, second.out) == (2, "")
+    host = socket.gethostname()
+    assert f"another run is writing to run: pid {process.popen.pid} on {host}" in second.err
+
+    stopped = process.signal(signal.SIGINT, group=group)
+    assert (stopped.code, stopped.out) == (130, "")
+    assert "Traceback" not in stopped.err
+    *_, kept, command = stopped.err.splitlines()
+    assert kept == "interrupted: 2 of 6 trials kept in run"
+    assert command == f"  go on with: {shlex.join(['memb', *words[:-1]])}", "without --fresh"
+
+    (tmp_path / "hold").unlink()
+    resumed = memb(*shlex.split(command.partition("memb ")[2]), "--json")
+    assert (resumed.code, resumed.json["cached"], resumed.json["statuses"]) == (0, 2, {"ok": 6})
+    assert len(trials(tmp_path / "run")) == 6
+
+
+def test_an_interrupt_before_anything_runs_is_130_too(start: Start, tmp_path: Path) -> None:
+    slow = "import time\nfrom pathlib import Path\nPath('loading').touch()\ntime.sleep(600)\n"
+    (tmp_path / "slow.py").write_text(slow, encoding="utf-8")
+    process = start("run", "quickstart", "--plugin", "slow.py")
+    process.wait_for((tmp_path / "loading").exists)
+    stopped = process.signal(signal.SIGINT)
+    assert stopped.code == 130
+    assert "Traceback" not in stopped.err
+    assert not (tmp_path / "results").exists()
