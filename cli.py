@@ -261,7 +261,7 @@ def _check_device(device: str) -> None:
 
 def _run_suite(plan: Plan, options: Options, folder: Path, *, json_: bool, quiet: bool) -> None:
     from bench import runner
-    from bench.progress import KEY_DIGITS, Bar, Lines, Quiet, failures
+    from bench.running.progress import KEY_DIGITS, Bar, Lines, Quiet, failures
     from bench.store import RunFolder
 
     screen = console.stderr()
@@ -359,7 +359,7 @@ def plan(
 
 
 def _print_plan(plan: Plan, folder: Path, *, json_: bool, verbose: bool) -> None:
-    from bench.outlook import outlook
+    from bench.verbs.outlook import outlook
 
     seen = outlook(plan, folder)
     if json_:
@@ -504,7 +504,7 @@ def list_(
     json_: JsonOpt = False,
 ) -> None:
     """List what there is, by name."""
-    from bench.catalogue import catalogue
+    from bench.verbs.catalogue import catalogue
 
     _load_plugins(plugin)
     rows = catalogue(what)
@@ -525,7 +525,7 @@ def info(
     json_: JsonOpt = False,
 ) -> None:
     """Show one memory, task or backbone: what it is, where it comes from, what a suite may set."""
-    from bench.catalogue import about
+    from bench.verbs.catalogue import about
 
     _load_plugins(plugin)
     facts = about(name)
@@ -546,7 +546,7 @@ def info(
 @app.command()
 def schema() -> None:
     """Print the JSON Schema of suite files, for editors."""
-    from bench.suite_format import schema as of_suites
+    from bench.reading.suite_format import schema as of_suites
 
     console.print_json(of_suites())
 
@@ -554,7 +554,7 @@ def schema() -> None:
 @cache_app.command("list")
 def cache_list(json_: JsonOpt = False) -> None:
     """Show what the shared cache holds: pre-trained backbones and fitted memories."""
-    from bench.cache import Cache
+    from bench.running.cache import Cache
 
     cache = Cache()
     rows = [
@@ -578,7 +578,7 @@ def cache_prune(
     """Delete entries of the shared cache that were not used lately; they are rebuilt on demand."""
     import time
 
-    from bench.cache import Cache
+    from bench.running.cache import Cache
 
     gone = Cache().prune(older_than_days * 86_400, time.time())
     console.note(f"{len(gone)} entries deleted, {sum(e.bytes for e in gone) / 1e6:.1f} MB")
@@ -587,7 +587,7 @@ def cache_prune(
 @data_app.command("list")
 def data_list(data_dir: DataDirOpt = None, json_: JsonOpt = False) -> None:
     """List the datasets, and which of them are here."""
-    from bench.datasets import listing
+    from bench.verbs.datasets import listing
 
     rows = listing(data_dir)
     if json_:
@@ -600,7 +600,7 @@ def data_list(data_dir: DataDirOpt = None, json_: JsonOpt = False) -> None:
 @data_app.command("path")
 def data_path(name: str, data_dir: DataDirOpt = None) -> None:
     """Print where a dataset's file is expected; on stderr, where to get it."""
-    from bench.datasets import path
+    from bench.verbs.datasets import path
 
     found, note = path(name, data_dir)
     sys.stdout.write(f"{found}\n")
@@ -611,7 +611,7 @@ def data_path(name: str, data_dir: DataDirOpt = None) -> None:
 @data_app.command("get")
 def data_get(name: str, data_dir: DataDirOpt = None) -> None:
     """Download a dataset and verify its checksum: the only verb that uses the network."""
-    from bench.datasets import fetch
+    from bench.verbs.datasets import fetch
 
     sys.stdout.write(f"{fetch(name, data_dir)}\n")
 
@@ -619,7 +619,7 @@ def data_get(name: str, data_dir: DataDirOpt = None) -> None:
 @data_app.command("verify")
 def data_verify(name: str, data_dir: DataDirOpt = None) -> None:
     """Check a dataset's file against the published checksum. Exit 1 if it differs."""
-    from bench.datasets import verify
+    from bench.verbs.datasets import verify
 
     held, text = verify(name, data_dir)
     console.note(text)
@@ -635,7 +635,7 @@ def new_memory(
     ] = None,
 ) -> None:
     """Write a memory of about forty lines to start from: it passes the audit as it is."""
-    from bench.templates import write_memory
+    from bench.verbs.templates import write_memory
 
     file = write_memory(name, output)
     console.note(f"wrote {file}")

@@ -13,10 +13,12 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench import construct, fingerprint, params, registry, values
-from bench.cache import digest
+from bench import fingerprint, registry
 from bench.errors import MembError, Problem
-from bench.specs import MemorySpec, TaskSpec, meets, problem_at
+from bench.reading import params, values
+from bench.reading.specs import MemorySpec, TaskSpec, meets, problem_at
+from bench.running import construct
+from bench.running.cache import digest
 
 if TYPE_CHECKING:
     from bench.suite import Suite

@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from bench.block import Block, BlockResult, run_block, skipped
-from bench.checkpoint import EVERY_S
 from bench.errors import MembError
-from bench.executors import Executor, InProcess, Workers
 from bench.plan import Cell, Plan
-from bench.progress import Progress, Quiet
 from bench.provenance import now, provenance
+from bench.running.block import Block, BlockResult, run_block, skipped
+from bench.running.checkpoint import EVERY_S
+from bench.running.executors import Executor, InProcess, Workers
+from bench.running.progress import Progress, Quiet
 from bench.store import Record, RunFolder, best_records
 
 CachePolicy = Literal["only-missing", "never", "only-cache"]

@@ -12,14 +12,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bench import overrides as overriding
-from bench import selection, specs, strict_yaml, suite_format
 from bench.errors import MembError, Problem, nearest
-from bench.findings import Finding, dotted
-from bench.overrides import Draft, names_in
-from bench.specs import MemorySpec, TaskSpec, meets, problem_at
-from bench.strict_yaml import Document, KeyPath
-from bench.suite_format import Statistics, schema
+from bench.reading import overrides as overriding
+from bench.reading import selection, specs, strict_yaml, suite_format
+from bench.reading.findings import Finding, dotted
+from bench.reading.overrides import Draft, names_in
+from bench.reading.specs import MemorySpec, TaskSpec, meets, problem_at
+from bench.reading.strict_yaml import Document, KeyPath
+from bench.reading.suite_format import Statistics, schema
 
 __all__ = [
     "MemorySpec",
@@ -91,9 +91,9 @@ def load(
 
     Args:
         path_or_name: Path of a YAML file, or the name of a shipped suite.
-        overrides: Changes ``PATH=VALUE``, as of ``--set``; see `bench.overrides.apply`.
+        overrides: Changes ``PATH=VALUE``, as of ``--set``; see `bench.reading.overrides.apply`.
         seeds: ``3``, ``0,2,5`` or ``0..9`` in place of the suite's seeds.
-        only: Patterns of pairs to keep, as of ``--only``; see `bench.selection.choose`. A
+        only: Patterns of pairs to keep, as of ``--only``; see `bench.reading.selection.choose`. A
             reference that is left out this way is none.
 
     Raises:

@@ -8,10 +8,12 @@ from typing import Any
 
 from torch import Tensor
 
-from bench import construct, registry, seeds, strict_yaml, values
+from bench import registry, seeds
 from bench.audit import associative, forecaster
 from bench.audit.verdict import Law, Verdict
 from bench.errors import MembError, Problem
+from bench.reading import strict_yaml, values
+from bench.running import construct
 from memories.base import Memory, protocol_of
 
 LAWS: Mapping[str, tuple[Law, ...]] = {

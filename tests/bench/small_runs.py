@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from bench import plan, suite
-from bench.block import BlockResult
 from bench.plan import Plan
-from bench.progress import Quiet
 from bench.runner import Options
+from bench.running.block import BlockResult
+from bench.running.progress import Quiet
 
 CAPACITY = "{name: capacity, params: {dim: 8, loads: [2, 4], pool: 16, episodes: 1}}"
 DRIFT = (

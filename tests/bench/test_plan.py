@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench import outlook, plan, plugins, registry, runner, suite
+from bench import plan, plugins, registry, runner, suite
 from bench.errors import MembError
 from bench.plan import Cell, Plan
+from bench.verbs import outlook
 from memories.base import AssociativeMemory
 from tests.bench.small_runs import CAPACITY, DRIFT, lines, plan_of, suite_text
 

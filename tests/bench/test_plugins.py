@@ -10,7 +10,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from bench import fingerprint, params, plugins, registry, values
+from bench import fingerprint, plugins, registry
+from bench.reading import params, values
 
 pytestmark = pytest.mark.usefixtures("clean_plugins")
 

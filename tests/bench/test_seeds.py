@@ -12,9 +12,9 @@ import pytest
 import torch
 
 from bench import seeds
-from bench.cache import Cache
+from bench.running.cache import Cache
+from bench.running.workbench import Workbench
 from bench.seeds import INIT, META, TEST, VALIDATION
-from bench.workbench import Workbench
 from tasks import pretraining
 from tests.tasks.cells import cell, run
 

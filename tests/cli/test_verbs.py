@@ -328,7 +328,7 @@ def test_a_new_memory_is_written_audited_and_run(memb: Memb) -> None:
 def test_a_bug_of_ours_exits_4_with_its_traceback(
     memb: Memb, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bench.catalogue.catalogue", lambda what: 1 / 0)
+    monkeypatch.setattr("bench.verbs.catalogue.catalogue", lambda what: 1 / 0)
     said = memb("list")
     assert (said.code, said.out) == (4, "")
     assert "ZeroDivisionError" in said.err

@@ -7,7 +7,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench import params, registry
+from bench import registry
+from bench.reading import params
 from memories.base import AssociativeMemory, State, state_floats
 from tests.memories.cases import (
     CASES,

@@ -10,7 +10,8 @@ from typing import Annotated, Any
 import pytest
 from annotated_types import Ge
 
-from bench import costs, plan, registry, runner, suite
+from bench import plan, registry, runner, suite
+from bench.running import costs
 from tasks.base import Metric, Outcome, Task, Workbench
 
 pytestmark = pytest.mark.perf

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bench import construct, registry, values
+from bench import registry
 from bench.plan import Cell
-from bench.workbench import Workbench
+from bench.reading import values
+from bench.running import construct
+from bench.running.workbench import Workbench
 from tasks.base import Outcome, Task
 
 Settings = Mapping[str, Any]

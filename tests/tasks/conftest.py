@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bench import registry
-from bench.cache import Cache
+from bench.running.cache import Cache
 from tasks import pretraining
 
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from torch import Tensor
 
-from bench.cache import Cache
-from bench.checkpoint import Checkpoint
+from bench.running.cache import Cache
+from bench.running.checkpoint import Checkpoint
 from tasks import pretraining
 from tests.tasks.cells import cell, numbers, run
 from tests.tasks.streams import DRIFT, RATES, TOTAL, UPDATES

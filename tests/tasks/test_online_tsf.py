@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from bench import registry
-from bench.cache import Cache
-from bench.workbench import Workbench
+from bench.running.cache import Cache
+from bench.running.workbench import Workbench
 from memories.base import InvalidParameter, OnlineForecaster, State
 from tasks import online_tsf, pretraining
 from tasks.online_tsf import OnlineTSF

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from bench.cache import Cache
+from bench.running.cache import Cache
 from tasks.online_tsf import _at_edge, _choose
 from tests.tasks.cells import cell, numbers, run
 from tests.tasks.streams import DRIFT, RATES, walk, write_csv

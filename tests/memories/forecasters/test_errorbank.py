@@ -9,8 +9,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from bench import construct, registry, values
+from bench import registry
 from bench.lanes import Lanes
+from bench.reading import values
+from bench.running import construct
 from memories.base import AssociativeMemory, State, protocol_of
 from memories.forecasters.errorbank import ErrorBank
 from memories.slots.exact_knn import ExactKnn

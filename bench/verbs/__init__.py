@@ -1,0 +1,1 @@
+"""What the small verbs print: plans, listings, datasets, files to start from."""

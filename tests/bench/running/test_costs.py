@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pytest
+import torch
+
+from bench.plan import Cell
+from bench.running import costs
+from tests.bench.small_runs import DRIFT, plan_of, suite_text
+
+DIM = 8
+
+
+def cell(folder: Path, memory: str, *task: str) -> Cell:
+    (found,) = plan_of(folder, suite_text(memory, *task)).cells
+    return found
+
+
+def measured(found: Cell) -> dict[tuple[str, float | None], float]:
+    return {(m["name"], m.get("x")): m["value"] for m in costs.measure(found, "cpu")}
+
+
+def test_words_are_counted_where_bits_changed() -> None:
+    """Of a [2, 3] float32 entry two elements change, of 4 int64 one (2 words): 2 + 2 = 4."""
+    before = {
+        "a": torch.zeros(1, 2, 3),
+        "b": torch.zeros(1, 4, dtype=torch.int64),
+        "count": torch.zeros(1, dtype=torch.int64),
+    }
+    after = {name: entry.clone() for name, entry in before.items()}
+    after["a"][0, 0, 0] = 1.0
+    after["a"][0, 1, 2] = math.nan
+    after["b"][0, 3] = 1 << 40
+    after["count"] += 1
+    assert costs.changed_floats(before, before) == 0
+    assert costs.changed_floats(before, after) == 4
+    assert costs.changed_floats(after, after) == 0, "a NaN that stays is no change"
+
+
+def test_a_boolean_is_a_quarter_of_a_word() -> None:
+    before, after = ({"mask": torch.tensor([[False, new]])} for new in (False, True))
+    assert costs.changed_floats(before, after) == 0.25
+
+
+def test_a_matrix_memory_writes_its_whole_matrix(tmp_path: Path) -> None:
+    found = measured(cell(tmp_path, "linear-assoc"))
+    assert found["floats_written", None] == DIM * DIM
+    assert {(n, x) for n, x in found if n != "floats_written"} == {
+        (name, x) for name in ("write_us", "read_us") for x in (1.0, 256.0)
+    }
+    assert all(value > 0 for value in found.values())
+
+
+def test_a_slot_memory_writes_one_slot(tmp_path: Path) -> None:
+    """A key and a value of 8 floats each, one flag or index beside them at most."""
+    written = measured(cell(tmp_path, "exact-knn"))["floats_written", None]
+    assert 2 * DIM <= written < 2 * DIM + 4
+
+
+def test_a_forecaster_is_measured_per_row_and_per_forecast(tmp_path: Path) -> None:
+    found = measured(cell(tmp_path, "persistence", DRIFT))
+    assert set(found) == {("observe_us", None), ("predict_us", None), ("floats_written", None)}
+    assert found["floats_written", None] == 0
+
+
+def test_costs_are_perf_metrics_that_are_never_tested(tmp_path: Path) -> None:
+    for metric in costs.measure(cell(tmp_path, "linear-assoc"), "cpu"):
+        assert (metric["kind"], metric["primary"], metric["direction"]) == ("perf", False, "lower")
+
+
+def test_the_median_of_five_calls_is_taken_after_one_to_warm_up(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Calls that take 100 (not counted), 1, 9, 2, 8, 3 seconds by the clock: median 3."""
+    ticks = iter([0, 100, 0, 1, 0, 9, 0, 2, 0, 8, 0, 3])
+    monkeypatch.setattr("bench.running.costs.time.perf_counter", lambda: float(next(ticks)))
+    calls = []
+    lanes = type("OnCpu", (), {"device": torch.device("cpu")})()
+    assert costs._median_us(lambda: calls.append(1), lanes) == 3e6
+    assert len(calls) == 6
+
+
+def test_the_record_of_costs_is_named_by_cell_and_kind_of_device(tmp_path: Path) -> None:
+    found = cell(tmp_path, "linear-assoc")
+    other = cell(tmp_path, "delta")
+    assert found.cost_key("cuda:0") == found.cost_key("cuda:1") != found.cost_key("cpu")
+    assert found.cost_key("cpu") != other.cost_key("cpu")
+    assert found.cost_key("cpu") not in found.trials.values()
