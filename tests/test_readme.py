@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -64,3 +65,12 @@ def test_the_readme_lists_every_shipped_suite() -> None:
     shipped = {file.stem for file in (ROOT / "suites").glob("*.yaml")}
     table = README.split("## Shipped suites", 1)[1].split("\n## ", 1)[0]
     assert set(re.findall(r"^\| `([\w-]+)` \|", table, re.MULTILINE)) == shipped
+
+
+def test_the_suite_of_the_documentation_can_be_planned(tmp_path: Path) -> None:
+    text = (ROOT / "docs" / "suites.md").read_text(encoding="utf-8")
+    (shown,) = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+    (tmp_path / "suite.yaml").write_text(shown, encoding="utf-8")
+    done = run("memb plan suite.yaml --json", tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["trials"] == 70
