@@ -7,20 +7,37 @@ that `--help` and completion answer at once.
 from __future__ import annotations
 
 import os
-import shlex
 import sys
 import traceback
-from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
 
 from bench import console
-
-if TYPE_CHECKING:
-    from bench.plan import Plan
-    from bench.runner import Options
+from bench.verbs.options import (
+    DataDirOpt,
+    DeviceOpt,
+    JsonOpt,
+    OnlyOpt,
+    OutputOpt,
+    PluginOpt,
+    QuietOpt,
+    SeedsOpt,
+    SetOpt,
+    SuiteArg,
+    complete_memories,
+    complete_names,
+)
+from bench.verbs.run import (
+    check_device,
+    load_plugins,
+    prepare,
+    print_plan,
+    run_folder,
+    run_suite,
+    run_trial,
+)
 
 EPILOG = (
     "Exit codes: 0 all done, every law held; 1 negative verdict (a broken law); 2 usage or input "
@@ -42,124 +59,6 @@ new_app = typer.Typer(no_args_is_help=True, help="Write a file to start from.")
 app.add_typer(cache_app, name="cache")
 app.add_typer(data_app, name="data")
 app.add_typer(new_app, name="new")
-
-
-def _complete_suites(start: str) -> list[str]:
-    names = [file.stem for file in (Path(__file__).parent / "suites").glob("*.yaml")]
-    return sorted(name for name in names if name.startswith(start))
-
-
-def _complete_memories(start: str) -> list[str]:
-    from bench import registry
-
-    return [name for name in registry.names("memory") if name.startswith(start)]
-
-
-def _complete_names(start: str) -> list[str]:
-    from bench import registry
-
-    return [n for kind in registry.KINDS for n in registry.names(kind) if n.startswith(start)]
-
-
-SuiteArg = Annotated[
-    str,
-    typer.Argument(
-        help="A suite file, or the name of a shipped suite.", autocompletion=_complete_suites
-    ),
-]
-SetOpt = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--set",
-        metavar="PATH=VALUE",
-        help="Change a value, e.g. tasks.online-tsf.dataset=sm-co2.",
-        rich_help_panel="Selection",
-    ),
-]
-SeedsOpt = Annotated[
-    str | None,
-    typer.Option(
-        help="Seeds instead of the suite's: 3, 0,2,5 or 0..9.", rich_help_panel="Selection"
-    ),
-]
-OnlyOpt = Annotated[
-    list[str] | None,
-    typer.Option(
-        help="Run only what fits MEMORY, TASK or MEMORY:TASK (* matches).",
-        rich_help_panel="Selection",
-    ),
-]
-PluginOpt = Annotated[
-    list[str] | None,
-    typer.Option(
-        help="A Python file or module with memories or tasks.", rich_help_panel="Selection"
-    ),
-]
-DataDirOpt = Annotated[
-    Path | None,
-    typer.Option(help="Where data files are looked for first.", rich_help_panel="Selection"),
-]
-OutputOpt = Annotated[
-    Path | None,
-    typer.Option(
-        "--output", "-o", help="The run's folder; results/<suite name> if not given.",
-        rich_help_panel="Output",
-    ),
-]  # fmt: skip
-JsonOpt = Annotated[
-    bool, typer.Option("--json", help="Print one JSON object.", rich_help_panel="Output")
-]
-QuietOpt = Annotated[
-    bool, typer.Option("--quiet", "-q", help="Print errors only.", rich_help_panel="Output")
-]
-DeviceOpt = Annotated[
-    str, typer.Option(help="Where trials run: cpu, cuda, cuda:1.", rich_help_panel="Execution")
-]
-
-
-def _use_data_dir(data_dir: Path | None) -> None:
-    """Name the folder in the environment, where worker processes find it too."""
-    if data_dir is not None:
-        from bench.errors import MembError
-
-        if not data_dir.is_dir():
-            raise MembError(f"--data-dir: no folder {data_dir}", help="name an existing folder")
-        os.environ["MEMB_DATA_DIR"] = str(data_dir.resolve())
-
-
-def _load_plugins(given: list[str] | None) -> None:
-    """Load plug-ins; one that was asked for and is broken is an error, an installed one a note."""
-    from bench import plugins
-    from bench.errors import MembError
-
-    if wrong := plugins.load(given or (), entry_points=False):
-        raise MembError(wrong)
-    for problem in plugins.load(()):
-        console.note(f"warning: {problem.render()}")
-
-
-def _plan(
-    suite: str,
-    set_: list[str] | None,
-    seeds: str | None,
-    only: list[str] | None,
-    plugin: list[str] | None,
-    data_dir: Path | None,
-    device: str,
-) -> Plan:
-    _use_data_dir(data_dir)
-    _load_plugins(plugin)
-    import bench.plan
-    import bench.suite
-
-    loaded = bench.suite.load(suite, overrides=set_ or (), seeds=seeds, only=only)
-    return bench.plan.make(loaded, device=device)
-
-
-def _folder(plan: Plan, output: Path | None) -> Path:
-    from bench.frame import RESULTS
-
-    return output or RESULTS / plan.suite.name
 
 
 @app.command(epilog="memb run quickstart\n\nmemb run suites/etth1.yaml --seeds 0..9 --jobs 4")
@@ -223,11 +122,11 @@ def run(
     """Run a suite, or go on with it: finished trials are never run twice."""
     from bench import runner
 
-    _check_device(device)
-    plan = _plan(suite, set_, seeds, only, plugin, data_dir, device)
-    folder = _folder(plan, output)
+    check_device(device)
+    plan = prepare(suite, set_, seeds, only, plugin, data_dir, device)
+    folder = run_folder(plan, output)
     if dry_run:
-        _print_plan(plan, folder, json_=json_, verbose=False)
+        print_plan(plan, folder, json_=json_, verbose=False)
         return
     from bench import plugins
 
@@ -240,102 +139,8 @@ def run(
         plugins=tuple(plugins.loaded()),
     )
     if trial is not None:
-        _run_trial(plan, trial, options, folder, debug=debug)
-        return
-    _run_suite(plan, options, folder, json_=json_, quiet=quiet)
-
-
-def _check_device(device: str) -> None:
-    if device == "cpu":
-        return
-    import torch
-
-    from bench.errors import MembError
-
-    try:
-        torch.zeros(1, device=device)
-    except (RuntimeError, AssertionError) as err:
-        reason = str(err).strip().split("\n", 1)[0]
-        raise MembError(f"--device {device}: {reason}", help="use --device cpu") from err
-
-
-def _run_suite(plan: Plan, options: Options, folder: Path, *, json_: bool, quiet: bool) -> None:
-    from bench import runner
-    from bench.running.progress import KEY_DIGITS, Bar, Lines, Quiet, failures
-    from bench.store import RunFolder
-
-    screen = console.stderr()
-    shown = Quiet() if quiet else Bar(screen) if screen.is_terminal else Lines(screen)
-    if not quiet:
-        console.note(_headline(plan, folder))
-    try:
-        summary = runner.run(plan, folder, options, shown)
-    except KeyboardInterrupt:
-        done = runner.summarise(plan, RunFolder(folder)).statuses["ok"]
-        console.note(
-            f"interrupted: {done} of {len(plan.trials)} trials kept in {folder}\n"
-            f"  go on with: {_command()}"
-        )
-        raise typer.Exit(130) from None
-    counts = ", ".join(f"{n} {status}" for status, n in sorted(summary.statuses.items()))
-    if not quiet:
-        console.note(
-            f"{summary.n_trials} trials ({summary.n_cached} cached): {counts}; "
-            f"{summary.wall_s:.1f} s; stored in {folder}"
-        )
-    for failure in failures(summary.failures):
-        console.note(
-            f"FAILED {failure.cell}, {failure.where}: {failure.what}\n"
-            f"  help: rerun that trial alone with  "
-            f"{_command('--trial', failure.trial_key[:KEY_DIGITS], '--debug')}"
-        )
-    if json_:
-        console.print_json({
-            "schema": "memb-run/1", "folder": str(folder), "trials": summary.n_trials,
-            "cached": summary.n_cached, "statuses": dict(summary.statuses),
-            "failures": [{k: r[k] for k in ("trial_key", "label", "task_label", "seed", "status",
-                                            "message")} for r in summary.failures],
-            "wall_s": round(summary.wall_s, 3), "exit_code": summary.exit_code,
-        })  # fmt: skip
-    elif not quiet:
-        console.note(f"next: memb compare {folder}")
-    raise typer.Exit(summary.exit_code)
-
-
-def _command(*more: str) -> str:
-    """This command line with more words, without those that would start over."""
-    words = [word for word in _kept(sys.argv[1:]) if word not in ("--fresh", *more)]
-    return shlex.join(["memb", *words, *more])
-
-
-def _kept(words: list[str]) -> Iterator[str]:
-    """The words but ``--cache POLICY``: going on is the default."""
-    previous = ""
-    for word in words:
-        if "--cache" not in (word, previous) and not word.startswith("--cache="):
-            yield word
-        previous = word
-
-
-def _headline(plan: Plan, folder: Path) -> str:
-    memories = len({cell.label for cell in plan.cells})
-    tasks = len({cell.task_label for cell in plan.cells})
-    return (
-        f"{plan.suite.name}: {memories} memories, {tasks} task points, {len(plan.suite.seeds)} "
-        f"seeds: {len(plan.trials)} trials in {len(plan.cells)} cells -> {folder}"
-    )
-
-
-def _run_trial(plan: Plan, key: str, options: Options, folder: Path, *, debug: bool) -> None:
-    from bench import runner
-
-    records = runner.debug(plan, key, options, folder)
-    console.print_json({"schema": "memb-trial/1", "records": records})
-    if debug:
-        for record in records:
-            if record["traceback"]:
-                console.note(record["traceback"])
-    raise typer.Exit(3 if any(r["status"] in runner.FAILURES for r in records) else 0)
+        raise typer.Exit(run_trial(plan, trial, options, folder, debug=debug))
+    raise typer.Exit(run_suite(plan, options, folder, json_=json_, quiet=quiet))
 
 
 @app.command(epilog="memb plan quickstart\n\nmemb plan etth1 --seeds 10 -v")
@@ -354,28 +159,8 @@ def plan(
     json_: JsonOpt = False,
 ) -> None:
     """Show what a run would do: cells, trials, what is done already, how long the rest takes."""
-    made = _plan(suite, set_, seeds, only, plugin, data_dir, device)
-    _print_plan(made, _folder(made, output), json_=json_, verbose=verbose)
-
-
-def _print_plan(plan: Plan, folder: Path, *, json_: bool, verbose: bool) -> None:
-    from bench.verbs.outlook import outlook
-
-    seen = outlook(plan, folder)
-    if json_:
-        console.print_json({"schema": "memb-plan/1", **seen.describe(verbose=verbose)})
-        return
-    console.print_table(
-        _headline(plan, folder),
-        ("task", "memory", "trials", "cached", "time left", "note"),
-        ((c.task, c.memory, str(c.trials), str(c.cached), c.time_left, c.note) for c in seen.cells),
-    )
-    if verbose:
-        console.print_table("", ("key", "task", "memory", "seed"), (
-            (key, cell.task_label, cell.label, "-" if seed is None else str(seed))
-            for key, (cell, seed) in plan.trials.items()
-        ))  # fmt: skip
-    console.note(seen.sentence)
+    made = prepare(suite, set_, seeds, only, plugin, data_dir, device)
+    print_plan(made, run_folder(made, output), json_=json_, verbose=verbose)
 
 
 @app.command(epilog="memb compare results/quickstart\n\nmemb compare --format latex > table.tex")
@@ -395,7 +180,7 @@ def compare(
         list[str] | None, typer.Option(help="Show this metric.", rich_help_panel="Selection")
     ] = None,
     all_metrics: Annotated[
-        bool, typer.Option("--all-metrics", help="Show all scalars; only primary ones are tested.",
+        bool, typer.Option("--all-metrics", help="Show untested scalars and costs too.",
                            rich_help_panel="Selection"),
     ] = False,
     test: Annotated[
@@ -461,7 +246,7 @@ def compare(
 @app.command(epilog="memb audit delta\n\nmemb audit my-memory --plugin my_memory.py")
 def audit(
     name: Annotated[
-        str, typer.Argument(help="A registered memory.", autocompletion=_complete_memories)
+        str, typer.Argument(help="A registered memory.", autocompletion=complete_memories)
     ],
     plugin: PluginOpt = None,
     set_: Annotated[
@@ -470,7 +255,7 @@ def audit(
     json_: JsonOpt = False,
 ) -> None:
     """Try every law on a memory: no leak, no hidden state; exit 1 if one is broken."""
-    _load_plugins(plugin)
+    load_plugins(plugin)
     import torch
 
     from bench.audit import audit as try_all
@@ -506,7 +291,7 @@ def list_(
     """List what there is, by name."""
     from bench.verbs.catalogue import catalogue
 
-    _load_plugins(plugin)
+    load_plugins(plugin)
     rows = catalogue(what)
     if json_:
         console.print_json({"schema": "memb-list/1", "what": what, "items": rows})
@@ -519,7 +304,7 @@ def list_(
 def info(
     name: Annotated[
         str,
-        typer.Argument(help="A memory, task or backbone.", autocompletion=_complete_names),
+        typer.Argument(help="A memory, task or backbone.", autocompletion=complete_names),
     ],
     plugin: PluginOpt = None,
     json_: JsonOpt = False,
@@ -527,7 +312,7 @@ def info(
     """Show one memory, task or backbone: what it is, where it comes from, what a suite may set."""
     from bench.verbs.catalogue import about
 
-    _load_plugins(plugin)
+    load_plugins(plugin)
     facts = about(name)
     if json_:
         console.print_json({"schema": "memb-info/1", **facts})

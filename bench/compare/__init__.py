@@ -68,7 +68,8 @@ def compare(
         ci: Method of the 95% intervals: ``t``, ``bca`` or ``percentile``.
         missing: ``worst`` (incomplete cells are shown and never stand out), ``error``, or
             ``drop`` (leave out task points with an incomplete cell, and name them).
-        all_metrics: Whether metrics that are not tested are shown too, curve points included.
+        all_metrics: Whether scalars and costs that are not tested are shown too; the points of a
+            curve are shown when `metrics` names it.
         margins: Differences that do not matter, by metric and in its units: the equivalence
             test then may say ``equiv``.
 

@@ -21,7 +21,8 @@ class Wanted:
 
     Attributes:
         metrics: Names asked for, or None for all primary ones.
-        everything: Whether untested metrics and curve points are shown too.
+        everything: Whether untested scalars and costs are shown too. Points of a curve are shown
+            only when their metric is asked for by name: there may be hundreds.
     """
 
     metrics: tuple[str, ...] | None
@@ -33,7 +34,9 @@ class Wanted:
             return False
         if self.metrics is not None:
             return number.metric in self.metrics
-        return self.everything or (number.primary and number.x is None)
+        if number.kind == "perf":
+            return self.everything
+        return number.x is None and (self.everything or number.primary)
 
 
 def sections(point: TaskPoint, labels: Sequence[str], wanted: Wanted) -> list[Section]:
