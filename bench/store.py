@@ -5,8 +5,8 @@
     series/           long per-step series, named by trial key
     checkpoints/      where unfinished long blocks go on
 
-A record is on disk before the next block starts. A torn last line, left by a kill in the middle of
-a write, is ignored by readers and cut off by the next writer.
+A record is on disk before the next block starts. What a kill in the middle of a write leaves, a
+torn last line or a part of a block, is cut off by the next writer; readers ignore a torn line.
 """
 
 from __future__ import annotations
@@ -29,6 +29,9 @@ from bench.errors import MembError, StorageError
 
 RECORD_SCHEMA = "memb-record/1"
 MANIFEST_SCHEMA = "memb-manifest/1"
+
+LEFT = "left"
+"""Key of a record: how many records of its block were still to follow in the same append."""
 
 Record = dict[str, Any]
 
@@ -61,7 +64,9 @@ class RunFolder:
     def drop_checkpoints(self, block_keys: Iterable[str]) -> None:
         """Forget where these blocks were, finished or not; the folder goes with the last one."""
         for key in block_keys:
-            self.checkpoint_file(key).unlink(missing_ok=True)
+            file = self.checkpoint_file(key)
+            for left in (file, *file.parent.glob(f".{file.name}.*")):  # a kill leaves half of one
+                left.unlink(missing_ok=True)
         with contextlib.suppress(OSError):  # not there, or others are in it
             (self.path / "checkpoints").rmdir()
 
@@ -92,7 +97,7 @@ class RunFolder:
         try:
             holder = {"pid": os.getpid(), "host": socket.gethostname()}
             self._guarded(lambda: owner.write_text(json.dumps(holder), encoding="utf-8"))
-            self._guarded(self._cut_torn_line)
+            self._guarded(self._cut_torn_block)
             yield
         finally:
             owner.unlink(missing_ok=True)
@@ -108,13 +113,20 @@ class RunFolder:
                 help="records written so far are intact; free some space and run the same command",
             ) from err
 
-    def _cut_torn_line(self) -> None:
+    def _cut_torn_block(self) -> None:
+        """Cut off what a kill left of one append: a torn line, and lines whose block has no end.
+
+        A block's seeds are lanes of one call: run again without some of them, they might differ
+        in their last bits.
+        """
         if not self.records_file.exists():
             return
         content = self.records_file.read_bytes()
-        if content and not content.endswith(b"\n"):
-            with self.records_file.open("r+b") as file:
-                file.truncate(content.rfind(b"\n") + 1)
+        end = content.rfind(b"\n") + 1
+        while end and _left(content, end):
+            end = content.rfind(b"\n", 0, end - 1) + 1
+        if end < len(content):
+            os.truncate(self.records_file, end)
 
     def append(self, records: list[Record]) -> None:
         """Put the records of one block on disk: one write, flushed and synced.
@@ -122,8 +134,10 @@ class RunFolder:
         Raises:
             StorageError: If the disk refuses; what a partial write left is cut off again.
         """
+        last = len(records) - 1
         text = "".join(
-            json.dumps(record, allow_nan=False, separators=(",", ":")) + "\n" for record in records
+            json.dumps(record | {LEFT: last - k}, allow_nan=False, separators=(",", ":")) + "\n"
+            for k, record in enumerate(records)
         )
         before = self.records_file.stat().st_size if self.records_file.exists() else 0
 
@@ -194,6 +208,15 @@ class RunFolder:
         self._guarded(lambda: _replace(self.manifest_file, text.encode()))
 
 
+def _left(content: bytes, end: int) -> int:
+    """Records that had to follow the line ending there, in the same append."""
+    start = content.rfind(b"\n", 0, end - 1) + 1
+    try:
+        return int(json.loads(content[start:end]).get(LEFT, 0))
+    except (ValueError, AttributeError):
+        return 0  # a damaged line is not a torn one: reading it says what is wrong
+
+
 def _record(line: bytes, place: str) -> Record:
     try:
         record: Record = json.loads(line)
@@ -204,6 +227,7 @@ def _record(line: bytes, place: str) -> Record:
             help="restore the file, or delete that line: its trial will run again",
         ) from err
     _expect_schema(record, RECORD_SCHEMA, place)
+    record.pop(LEFT, None)
     return record
 
 

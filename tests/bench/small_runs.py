@@ -123,7 +123,7 @@ def trials(folder: Path) -> dict[tuple[str, str, int | None], dict[str, Any]]:
 def comparable(folder: Path) -> list[str]:
     """What has to be equal in two runs of one suite: all but costs, times, calls and order."""
     kept = [
-        {k: v for k, v in record.items() if k not in ("costs", "wall_s", "call_id")}
+        {k: v for k, v in record.items() if k not in ("costs", "wall_s", "call_id", "left")}
         for record in lines(folder)
         if record["kind"] == "trial"
     ]

@@ -82,6 +82,20 @@ def test_a_torn_last_line_is_ignored_by_readers_and_cut_by_the_next_writer(
     assert keys(run) == ["k1", "k3"]
 
 
+@pytest.mark.parametrize("kept", [1, 2, 2.5])
+def test_a_block_that_was_half_written_is_cut_off_whole(run: RunFolder, kept: float) -> None:
+    """Of a block of three lines a kill leaves one, two, or two and a half."""
+    run.append([record("k1"), record("k2")])
+    whole = run.records_file.read_bytes()
+    run.append([record("k3"), record("k4"), record("k5")])
+    lines = run.records_file.read_bytes()[len(whole) :].splitlines(keepends=True)
+    torn = b"".join(lines[: int(kept)]) + (lines[2][:30] if kept % 1 else b"")
+    run.records_file.write_bytes(whole + torn)
+    with run.lock():
+        assert run.records_file.read_bytes() == whole
+    assert keys(run) == ["k1", "k2"]
+
+
 @pytest.mark.parametrize(
     ("line", "finding"),
     [
@@ -341,3 +355,11 @@ def test_the_same_series_have_the_same_checksum_at_any_time(
     monkeypatch.setattr(time, "time", lambda: 4e9)
     monkeypatch.setattr(time, "localtime", lambda *_: time.gmtime(4e9))
     assert run.write_series("k", series) == first
+
+
+def test_half_a_check_point_that_a_kill_left_goes_with_its_block(run: RunFolder) -> None:
+    file = run.checkpoint_file("a")
+    file.parent.mkdir()
+    file.with_name(f".{file.name}.4711").write_bytes(b"half")
+    run.drop_checkpoints(["a"])
+    assert not file.parent.exists()

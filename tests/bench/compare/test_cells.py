@@ -194,6 +194,22 @@ def test_metrics_that_are_not_primary_are_shown_only_on_request_and_never_judged
     assert [(c.verdict, c.p_raw, c.marks) for c in extra.contrasts] == [("untested", None, ())]
 
 
+def test_the_points_of_a_curve_are_shown_only_when_it_is_named() -> None:
+    curve = Metric("mse_cumulative", primary=False)
+    cost = Metric("write_us", kind="perf", primary=False)
+    builder = FrameBuilder().cell("a", FIVE)
+    for x in (1.0, 256.0):
+        builder.cell("a", FIVE, metric=curve, x=x)
+        builder.cell("a", [3.0], metric=cost, x=x, seeds=[None])
+    shown = [(s.metric, s.x) for s in compare(builder.frame(), all_metrics=True).sections]
+    assert shown == [("mse", None), ("write_us", 1.0), ("write_us", 256.0)]
+    named = compare(builder.frame(), metrics=["mse_cumulative"])
+    assert [(s.metric, s.x) for s in named.sections] == [
+        ("mse_cumulative", 1.0),
+        ("mse_cumulative", 256.0),
+    ]
+
+
 def test_asking_for_one_metric_leaves_out_the_others() -> None:
     builder = FrameBuilder().cell("a", FIVE).cell("a", FIVE, metric=ACCURACY)
     assert [s.metric for s in compare(builder.frame(), metrics=["accuracy"]).sections] == [
