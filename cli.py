@@ -156,11 +156,15 @@ def plan(
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="List every trial with its key.")
     ] = False,
+    probe: Annotated[
+        bool,
+        typer.Option("--probe", help="Run the first moments of cells that were never timed."),
+    ] = False,
     json_: JsonOpt = False,
 ) -> None:
     """Show what a run would do: cells, trials, what is done already, how long the rest takes."""
     made = prepare(suite, set_, seeds, only, plugin, data_dir, device)
-    print_plan(made, run_folder(made, output), json_=json_, verbose=verbose)
+    print_plan(made, run_folder(made, output), json_=json_, verbose=verbose, probe=probe)
 
 
 @app.command(epilog="memb compare results/quickstart\n\nmemb compare --format latex > table.tex")

@@ -73,32 +73,45 @@ class Outlook:
         return plain
 
 
-def outlook(plan: Plan, folder: Path) -> Outlook:
+def outlook(plan: Plan, folder: Path, *, probe: bool = False) -> Outlook:
     """The plan held against what its folder has.
 
-    Times come from trials of the same memory and task settings in the folder, whatever the
-    version of their code.
+    Args:
+        plan: All cells of the suite.
+        folder: The run's folder. Times come from its trials of the same memory and task settings,
+            whatever the version of their code.
+        probe: Whether to run the first moments of cells that were never timed.
     """
-    store = RunFolder(folder)
-    best = best_records(store.records())
+    best = best_records(RunFolder(folder).records())
     timings = _timings(best)
     cells = []
     for cell in plan.cells:
         done = [best.get(key, {}).get("status") for key in cell.trials.values()]
         cached = len(done) if cell.skipped else done.count("ok")
-        seconds = timings.get(_setting(cell.describe()))
         left = len(done) - cached
+        seconds = timings.get(_setting(cell.describe()))
+        if left and probe and seconds is None:
+            seconds = _probed(cell, plan.device)
+        time_left = None if seconds is None else seconds * left
         cells.append(
             CellOutlook(
                 cell.task_label,
                 cell.label,
                 len(done),
                 cached,
-                0.0 if not left else None if seconds is None else seconds * left,
+                time_left if left else 0.0,
                 _note(cell),
             )
         )
     return Outlook(tuple(cells), plan.trials)
+
+
+def _probed(cell: Cell, device: str) -> float | None:
+    """Seconds per trial of a cell, from its first moments."""
+    from bench.running.probe import probe as first_moments
+
+    seconds = first_moments(cell, device)
+    return None if seconds is None else seconds / len(cell.trials)
 
 
 def _note(cell: Cell) -> str:

@@ -164,11 +164,17 @@ def run_trial(plan: Plan, key: str, options: Options, folder: Path, *, debug: bo
     return 3 if any(r["status"] in runner.FAILURES for r in records) else 0
 
 
-def print_plan(plan: Plan, folder: Path, *, json_: bool, verbose: bool) -> None:
-    """Print what a run would do."""
+def print_plan(
+    plan: Plan, folder: Path, *, json_: bool, verbose: bool, probe: bool = False
+) -> None:
+    """Print what a run would do; with `probe`, run the first moments of what was never timed."""
     from bench.verbs.outlook import outlook
 
-    seen = outlook(plan, folder)
+    if probe:
+        import torch
+
+        torch.set_num_threads(1)  # as a worker has
+    seen = outlook(plan, folder, probe=probe)
     if json_:
         console.print_json({"schema": "memb-plan/1", **seen.describe(verbose=verbose)})
         return

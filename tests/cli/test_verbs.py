@@ -145,6 +145,13 @@ def test_a_plan_is_shown_and_nothing_runs(memb: Memb, words: list[str]) -> None:
     assert (facts["schema"], facts["trials"], facts["cached"]) == ("memb-plan/1", 4, 0)
 
 
+def test_a_probe_gives_a_first_plan_its_times(memb: Memb) -> None:
+    cells = memb("plan", write(SMALL), "--probe", "--json").json["cells"]
+    assert len(cells) == 2
+    assert all(cell["seconds_left"] > 0 for cell in cells)
+    assert not Path("results").exists()
+
+
 def test_a_verbose_plan_lists_every_trials_key(memb: Memb, small_run: Path) -> None:
     keys = {r["trial_key"] for r in lines(small_run) if r["kind"] == "trial"}
     shown = memb("plan", write(SMALL), "--verbose", "-o", small_run)
