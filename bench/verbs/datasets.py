@@ -25,11 +25,10 @@ def listing(data_dir: Path | None = None) -> list[dict[str, Any]]:
     rows = []
     for location in files.describe_all(data_dir):
         entry = location.dataset
-        here = location.path is not None or location.expected is None
         rows.append(
             {
                 "name": entry.name,
-                "here": "yes" if here else "no",
+                "here": "yes" if location.available else "no",
                 "rows": entry.rows or "-",
                 "channels": entry.channels or "-",
                 "step": entry.step,
