@@ -185,8 +185,9 @@ class OnlineTSF(Task):
 
     def _prepare(self, bench: Workbench) -> _Prepared:
         """Scale each seed's series and pre-train, or take from the cache, its backbone."""
-        rngs = [bench.rng(seed, "test", "series") for seed in bench.seeds]
-        loaded = [self._load(rng) for rng in (rngs if self.seeded else rngs[:1])]
+        loaded = [self.sample]
+        if self.seeded:
+            loaded = [self._load(bench.rng(seed, "test", "series")) for seed in bench.seeds]
         scalers = [series.scaler() for series in loaded]
         scaled = [s.transform(series.values) for s, series in zip(scalers, loaded, strict=True)]
         rows = torch.from_numpy(np.stack(scaled)).to(bench.device)
@@ -262,10 +263,10 @@ class OnlineTSF(Task):
         scaler = prepared.scalers[min(seed, len(prepared.scalers) - 1)]
         frozen = prepared.frozen_mse[seed]
         metrics = scores.metrics(seed, scaler.sd, self.sample.columns)
-        skill = 1 - scores.mse(seed) / frozen if frozen else 0.0
-        metrics.append(
-            Metric("skill", skill, "higher", bounds=(None, 1.0), chance=0.0, ceiling=1.0)
-        )
+        if frozen > 0:  # of a backbone without error there is no relative gain
+            skill = 1 - scores.mse(seed) / frozen
+            bounds = (None, 1.0)
+            metrics.append(Metric("skill", skill, "higher", bounds=bounds, chance=0.0, ceiling=1.0))
         return Outcome(
             metrics=metrics,
             n_eval=scores.n,

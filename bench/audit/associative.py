@@ -67,7 +67,7 @@ class Events:
 
     def part(self, start: int, end: int) -> Events:
         """Events start..end-1."""
-        return Events(*(None if x is None else x[start:end] for x in self.tensors()))  # type: ignore[arg-type]
+        return self._each(lambda x: x[start:end])
 
     def tensors(self) -> tuple[Tensor | None, ...]:
         """All five, in order."""
@@ -75,13 +75,17 @@ class Events:
 
     def after(self, t: int) -> Events:
         """The same up to event t; every later one replaced by something large and different."""
+        return self._each(lambda x: torch.cat([x[: t + 1], 3 * x[t + 1 :].flip(0) + 100]))
 
-        def perturbed(x: Tensor | None) -> Tensor | None:
-            return None if x is None else torch.cat([x[: t + 1], 3 * x[t + 1 :].flip(0) + 100])
-
-        keys, values, queries, times, contexts = (perturbed(x) for x in self.tensors())
-        assert keys is not None and values is not None and queries is not None  # always given
-        return Events(keys, values, queries, times, contexts)
+    def _each(self, change: Callable[[Tensor], Tensor]) -> Events:
+        """The events with every tensor changed alike."""
+        return Events(
+            change(self.keys),
+            change(self.values),
+            change(self.queries),
+            None if self.times is None else change(self.times),
+            None if self.contexts is None else change(self.contexts),
+        )
 
 
 def write(memory: AssociativeMemory, state: State, events: Events) -> State:

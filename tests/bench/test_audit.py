@@ -56,6 +56,7 @@ OFFENDERS = [
     (offenders.PeeksInScan, "scan", "scan against the loop"),
     (offenders.RemembersOutside, "reset", "there is state outside state"),
     (offenders.RemembersOutside, "composition", "reads, cut"),
+    (offenders.RemembersOutside, "restore", "after a restore reads differ"),
     (offenders.MixesLanes, "lanes", ""),
     (offenders.WritesIntoItsState, "arguments", "changed its input state in place: weights"),
     (offenders.ScalesItsKeys, "arguments", "keys were changed in place"),
@@ -84,6 +85,10 @@ def test_the_right_law_catches_each_offender(offender, law, seen):
     assert verdict.outcome == "broken"
     assert seen in verdict.detail
     assert verdict.claim
+
+
+def test_every_law_of_associative_memories_has_an_offender():
+    assert {law for _, law, _ in OFFENDERS} == {law.name for law in associative.LAWS}
 
 
 def test_an_honest_offender_against_composition_is_not_accused():
