@@ -57,7 +57,7 @@ def compare(
     and Monte-Carlo tests draw from a generator of their own with a fixed seed.
 
     Args:
-        frame: One row per number, as `bench.store.load` returns it.
+        frame: One row per number, as `bench.frame.load` returns it.
         reference: Label the others are compared to; default the suite's, or its first memory.
         mode: ``vs-reference``, ``vs-best`` (of each task and metric) or ``all-pairs``.
         metrics: Metrics to show; default all primary ones. Others are shown, never tested.

@@ -1,4 +1,4 @@
-"""Synthetic result frames, as `bench.store.load` returns them, from a few lines of values."""
+"""Synthetic result frames, as `bench.frame.load` returns them, from a few lines of values."""
 
 from __future__ import annotations
 
