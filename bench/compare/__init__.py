@@ -1,6 +1,6 @@
 """From the tidy frame of a run to claims: means, paired differences, tests, verdicts.
 
-    frame = bench.store.load("results/quickstart")
+    frame = bench.load("results/quickstart")
     comparison = compare(frame, reference="linear-assoc")
 
 Nothing here formats text for a reader; `bench.tables` does.
