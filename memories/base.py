@@ -27,6 +27,13 @@ from torch import Tensor, nn
 State: TypeAlias = Mapping[str, Tensor]
 """A memory's state: names to tensors of constant shape and dtype."""
 
+Gates: TypeAlias = Mapping[str, Tensor]
+"""Per-event gates [N] of a `scan`, as a layer around the memory computes them.
+
+``write`` in [0, 1] takes the place of the memory's write strength, ``keep`` in (0, 1] that of its
+decay: the state is multiplied by ``keep[t]`` before event t is written.
+"""
+
 MemorySlot: TypeAlias = Callable[..., "AssociativeMemory"]
 """Annotation of a constructor parameter that takes an associative memory by its registry name.
 
@@ -114,6 +121,12 @@ class AssociativeMemory(Memory):
     """Whether it needs keys of -1 and +1."""
     composes: bool = True
     """Whether writing A then B equals writing A and B together."""
+    takes_gates: ClassVar[frozenset[str]] = frozenset()
+    """Which `Gates` its `scan` understands."""
+    chunked_scan: ClassVar[bool] = False
+    """Whether `scan` has an exact form without a loop over events."""
+    recalls_order: ClassVar[bool] = False
+    """Whether it has `successor`."""
 
     @abstractmethod
     def write(
@@ -148,6 +161,31 @@ class AssociativeMemory(Memory):
         """The state after a read was used; for memories that count accesses."""
         return state
 
+    def successor(self, state: State, queries: Tensor) -> Tensor:
+        """Values [Q, V] of the events that followed those whose keys match queries [Q, D].
+
+        Raises:
+            NotImplementedError: If the memory does not recall order.
+        """
+        raise NotImplementedError(f"{type(self).__name__} does not recall what followed")
+
+    def auxiliary_loss(
+        self,
+        state: State,  # noqa: ARG002
+        queries: Tensor,
+        times: Tensor | None = None,  # noqa: ARG002
+        contexts: Tensor | None = None,  # noqa: ARG002
+    ) -> Tensor:
+        """What meta-training adds to the recall loss of one episode, a scalar; nothing by default.
+
+        Args:
+            state: State after the episode's events.
+            queries: [Q, D], as they are read.
+            times: [Q], or None.
+            contexts: [Q, context_dim], or None.
+        """
+        return queries.new_zeros(())
+
     def scan(
         self,
         state: State,
@@ -155,6 +193,7 @@ class AssociativeMemory(Memory):
         values: Tensor,
         queries: Tensor,
         *,
+        gates: Gates | None = None,
         inclusive: bool = True,
     ) -> tuple[Tensor, State]:
         """Write and read interleaved in order: query t sees the events up to t.
@@ -164,12 +203,22 @@ class AssociativeMemory(Memory):
             keys: [N, D].
             values: [N, V].
             queries: [N, D], one per event.
+            gates: Per event, what `takes_gates` names.
             inclusive: Whether query t sees event t itself.
 
         Returns:
             Values [N, V] and the state after all events. Memories with an exact chunked form
             override this loop.
+
+        Raises:
+            InvalidParameter: If gates are given that the memory does not take.
         """
+        if unknown := sorted(set(gates or {}) - self.takes_gates):
+            raise InvalidParameter(
+                "gates",
+                f"{type(self).__name__} takes no gate {', '.join(unknown)}",
+                f"it takes {', '.join(sorted(self.takes_gates)) or 'none'}",
+            )
         reads = []
         for t in range(keys.shape[0]):
             if not inclusive:

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from tests.memories import theory
-from tests.memories.cases import build, generator, unit_rows
+from tests.memories.case import build, generator, unit_rows
 
 DRAWS = 12
 

@@ -9,7 +9,7 @@ import torch
 
 from memories.base import InvalidParameter
 from memories.features import Phi, feature_map, normalise_keys, unit, widest_features
-from tests.memories.cases import generator, unit_rows
+from tests.memories.case import generator, unit_rows
 from tests.reference import features as loops
 
 DIM = 6

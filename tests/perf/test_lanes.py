@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from bench.lanes import Lanes
-from tests.memories.cases import build, unit_rows
+from tests.memories.case import build, unit_rows
 from tests.tasks.cells import cell, run
 
 pytestmark = pytest.mark.perf

@@ -14,7 +14,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.memories.cases import build, unit_rows
+from tests.memories.case import build, unit_rows
 
 pytestmark = pytest.mark.perf
 

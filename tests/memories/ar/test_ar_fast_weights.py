@@ -9,7 +9,7 @@ from torch.nn.functional import softplus
 
 from memories.base import InvalidParameter, param_floats, state_floats
 from tests.memories import theory
-from tests.memories.cases import build, orthonormal, unit_rows
+from tests.memories.case import build, orthonormal, unit_rows
 
 
 @torch.no_grad()

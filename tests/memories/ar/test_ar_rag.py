@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from memories.base import InvalidParameter, state_floats
-from tests.memories.cases import build, events, orthonormal, unit_rows
+from tests.memories.case import build, events, orthonormal, unit_rows
 from tests.reference import ring_attention
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from tests.memories.cases import build, events, unit_rows
+from tests.memories.case import build, events, unit_rows
 
 
 def recall(

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from memories.matrix.recurrence import delta_updates
 from tests.memories import theory
-from tests.memories.cases import build, events, orthonormal, unit_rows
+from tests.memories.case import build, events, orthonormal, unit_rows
 from tests.reference import delta as loop
 
 

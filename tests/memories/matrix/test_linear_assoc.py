@@ -8,7 +8,7 @@ from torch import Tensor
 
 from memories.base import InvalidParameter
 from tests.memories import theory
-from tests.memories.cases import build, generator, orthonormal, unit_rows
+from tests.memories.case import build, generator, orthonormal, unit_rows
 
 
 def recall(keys: Tensor, values: Tensor, queries: Tensor, **params: float) -> Tensor:

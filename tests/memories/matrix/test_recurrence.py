@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from memories.matrix import recurrence
-from tests.memories.cases import events
+from tests.memories.case import events
 
 DECAY = 1e-3
 

@@ -7,7 +7,7 @@ import torch
 from torch.nn.functional import scaled_dot_product_attention
 
 from tests.memories import theory
-from tests.memories.cases import build, events, orthonormal, unit_rows
+from tests.memories.case import build, events, orthonormal, unit_rows
 
 
 def written(memory: object, keys: torch.Tensor, values: torch.Tensor) -> object:
