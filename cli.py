@@ -216,6 +216,10 @@ def compare(
         str | None, typer.Option(help="The plan of this call instead of the latest.",
                                  rich_help_panel="Selection"),
     ] = None,
+    pareto: Annotated[
+        bool, typer.Option("--pareto", help="Show quality against state and read time instead.",
+                           rich_help_panel="Output"),
+    ] = False,
     format_: Annotated[
         Literal["rich", "markdown", "latex", "csv", "json"],
         typer.Option("--format", help="How it is printed.", rich_help_panel="Output"),
@@ -228,6 +232,11 @@ def compare(
     from bench.tables import render, rich_table
 
     frame = bench.frame.load(runs or (), call=call)
+    if pareto:
+        from bench.verbs.tradeoffs import show_fronts
+
+        show_fronts(frame, metric, "json" if json_ else format_)
+        return
     comparison = compare_frame(
         frame,
         reference=reference,

@@ -44,7 +44,9 @@ def load(runs: Sequence[Path] = (), *, call: str | None = None) -> pd.DataFrame:
 
     Returns:
         Columns `COLUMNS`; attributes ``labels``, ``tasks``, ``reference``, ``statistics``,
-        ``suite``, ``seeds_extended``, ``runs``, and ``remarks``: what the trials warn of.
+        ``suite``, ``seeds_extended``, ``runs``, ``remarks``: what the trials warn of, and
+        ``standings``: by task and memory, whether the row is ranked, how full its budget is, and
+        the short labels that it carries.
 
     Raises:
         MembError: If a folder holds no run, or two records of one trial contradict each other.
@@ -54,7 +56,8 @@ def load(runs: Sequence[Path] = (), *, call: str | None = None) -> pd.DataFrame:
     if len(parts) > 1:
         _disambiguate(parts)
     rows = [row for part in parts for row in part.rows()]
-    unique = {(row["trial_key"], row["label"], row["metric"], row["x"]): row for row in rows}
+    parts_of = ("trial_key", "task_label", "label", "metric", "x")
+    unique = {tuple(row[part] for part in parts_of): row for row in rows}
     frame = pd.DataFrame(list(unique.values()), columns=list(COLUMNS))
     frame["seed"] = frame["seed"].astype("Int64")
     first = parts[0]
@@ -67,6 +70,7 @@ def load(runs: Sequence[Path] = (), *, call: str | None = None) -> pd.DataFrame:
         "seeds_extended": any(part.seeds_extended for part in parts),
         "runs": [part.facts() for part in parts],
         "remarks": [remark for part in parts for remark in part.remarks()],
+        "standings": _standings(parts),
     }
     return frame
 
@@ -220,6 +224,36 @@ class _Run:
             "call_id": record["call_id"] if record else "",
             "run": self.folder.path.name,
         }
+
+    def standings(self) -> Iterator[tuple[str, str, dict[str, Any]]]:
+        """Task, memory, and what the plan and the finished trials say about the row."""
+        for cell in self.cells:
+            label = self.name(cell["label"])
+            said = Counter(
+                mark
+                for _, key in cell["trials"]
+                for mark in self.best.get(key, {}).get("marks", ())
+            )
+            n = len(cell["trials"])
+            of_trials = [m if k == n else f"{m} ({k} of {n} seeds)" for m, k in said.items()]
+            known = cell.get("standing") or {}
+            yield (
+                cell["task_label"],
+                label,
+                {
+                    "ranked": known.get("ranked", True),
+                    "fill": known.get("fill"),
+                    "marks": [*known.get("marks", ()), *of_trials],
+                },
+            )
+
+
+def _standings(parts: Sequence[_Run]) -> dict[str, dict[str, dict[str, Any]]]:
+    found: dict[str, dict[str, dict[str, Any]]] = {}
+    for part in parts:
+        for task, label, standing in part.standings():
+            found.setdefault(task, {})[label] = standing
+    return found
 
 
 def _who(saying: Counter[str], planned: Counter[str]) -> str:

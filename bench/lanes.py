@@ -76,6 +76,11 @@ class Lanes:
         """The memory of the first lane, for its class attributes."""
         return self._modules[0].memory
 
+    @property
+    def memories(self) -> list[Memory]:
+        """The memory of each lane, for a task that builds a model around it."""
+        return [module.memory for module in self._modules]
+
     def select(self, lanes: Sequence[int]) -> Lanes:
         """The stack made of these lanes, which may repeat."""
         picked = object.__new__(Lanes)

@@ -13,15 +13,17 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench import fingerprint, registry
+from bench import fingerprint, registry, standing
 from bench.errors import MembError, Problem
 from bench.reading import params, values
-from bench.reading.specs import MemorySpec, TaskSpec, meets, problem_at
+from bench.reading.specs import MemorySpec, Meta, TaskSpec, meets, problem_at
 from bench.running import construct
 from bench.running.cache import digest
+from bench.standing import Sizing, Standing
 
 if TYPE_CHECKING:
     from bench.suite import Suite
+    from memories.base import Memory
     from tasks.base import Task
 
 PROTOCOL_VERSION = 1
@@ -49,6 +51,8 @@ class Cell:
         varies: What differs between seeds, in words.
         deterministic: Whether nothing depends on the seed: it runs once, with seed None.
         skipped: Why the pair is not run (a capability is missing), or empty.
+        meta: Budget of the memory's meta-training, ``none`` if it is not trained.
+        standing: What tables say about the cell whatever its results.
         trials: Trial key of each seed.
     """
 
@@ -67,14 +71,23 @@ class Cell:
     varies: str
     deterministic: bool
     skipped: str
+    meta: Meta = "none"
+    standing: Standing = field(default_factory=Standing)
     trials: Mapping[int | None, str] = field(default_factory=dict)
 
     @property
     def cell_key(self) -> str:
         """Identity of the cell over all seeds."""
-        return digest(
-            [self.protocol_hash, self.memory, self.memory_params, self.tune, self.code, "cell"]
-        )
+        return digest([*self.identity, "cell"])
+
+    @property
+    def identity(self) -> list[Any]:
+        """What a trial's key depends on beside the seed and the machine."""
+        return [
+            self.protocol_hash, self.memory, self.memory_params, self.tune, self.code,
+            *([] if self.meta == "none" else [self.meta]),
+            *([self.skipped] if self.skipped else []),
+        ]  # fmt: skip
 
     def cost_key(self, device: str) -> str:
         """Names the record of the cell's costs on a kind of device."""
@@ -159,10 +172,16 @@ def _cell(
         problems.append(problem_at(memory, "tune", why, "limit the memory to other tasks"))
         return None
     missing = sorted(flag for flag in task.requires() if not getattr(entry.cls, flag, False))
-    if not missing and not _constructible(memory, spec, name, settings, task, problems):
-        return None
+    skipped = f"the memory lacks {', '.join(missing)}" if missing else ""
+    standing = Standing()
+    if not skipped:
+        built = _built(memory, spec, name, settings, task, problems)
+        if built is None:
+            return None
+        settings, standing, skipped = built
     takes = params.dictated(entry)
-    deterministic = not task.seeded and "generator" not in takes and "backbone" not in takes
+    drawn = {"generator", "backbone"} & set(takes) or memory.meta != "none"
+    deterministic = not task.seeded and not drawn
     protocol = digest([task.version, spec.name, task.identity(spec.params), task.digest()])
     cell = Cell(
         label=memory.label,
@@ -179,7 +198,9 @@ def _cell(
         seeded=task.seeded,
         varies=task.varies,
         deterministic=deterministic,
-        skipped=f"the memory lacks {', '.join(missing)}" if missing else "",
+        skipped=skipped,
+        meta=memory.meta,
+        standing=standing,
     )
     seeds: Sequence[int | None] = (None,) if deterministic else suite.seeds
     return _with_trials(cell, seeds, device)
@@ -187,10 +208,7 @@ def _cell(
 
 def _with_trials(cell: Cell, seeds: Sequence[int | None], device: str) -> Cell:
     kind = device.partition(":")[0]
-    identity = [
-        cell.protocol_hash, cell.memory, cell.memory_params, cell.tune, cell.code,
-        PROTOCOL_VERSION, DTYPE, kind,
-    ]  # fmt: skip
+    identity = [*cell.identity, PROTOCOL_VERSION, DTYPE, kind]
     trials = {seed: digest([*identity, seed]) for seed in seeds}
     return replace(cell, trials=trials)
 
@@ -223,15 +241,18 @@ def _lifted(
     return way.through, settings
 
 
-def _constructible(
+def _built(
     memory: MemorySpec,
     spec: TaskSpec,
     name: str,
     settings: Mapping[str, Any],
     task: Task,
     problems: list[Problem],
-) -> bool:
-    """Whether the memory can be built for this task; what its constructor refuses is a problem."""
+) -> tuple[dict[str, Any], Standing, str] | None:
+    """Final parameters, standing, and why the pair is skipped after all; None if it is wrong.
+
+    The memory is built once: what its constructor refuses is a problem of the suite.
+    """
     from bench import seeds
     from memories.base import InvalidParameter
 
@@ -243,14 +264,66 @@ def _constructible(
     except MembError as wrong:
         first = wrong.problems[0]
         problems.append(problem_at(spec, "backbone", first.message, first.help))
-        return False
+        return None
+    sizing = Sizing(dict(settings), sized=False)
     try:
-        construct.build_memory(name, settings, dictated, seeds.torch_generator(0, seeds.INIT))
+        if spec.budget is not None:
+            sizing = _sized(memory, spec, name, settings, dictated)
+        if sizing.refused:
+            return sizing.settings, Standing(ranked=False), sizing.refused
+        generator = seeds.torch_generator(0, seeds.INIT)
+        built = construct.build_memory(name, sizing.settings, dictated, generator)
     except InvalidParameter as wrong:
-        owner = spec if wrong.parameter in spec.params else memory
+        owner = spec if wrong.parameter in (*spec.params, "budget") else memory
         problems.append(problem_at(owner, wrong.parameter, wrong.message, wrong.help))
-        return False
-    return True
+        return None
+    if memory.meta != "none" and (why := _untrainable(built, task)):
+        problems.append(problem_at(memory, "meta", why, "remove meta, or limit it to other tasks"))
+        return None
+    found = standing.of(
+        built, budget=spec.budget, is_sized=sizing.sized, untrained=memory.untrained
+    )
+    return sizing.settings, found, ""
+
+
+def _sized(
+    memory: MemorySpec,
+    spec: TaskSpec,
+    name: str,
+    settings: Mapping[str, Any],
+    dictated: Mapping[str, Any],
+) -> Sizing:
+    """The memory sized to the task's budget.
+
+    Raises:
+        InvalidParameter: If the task has no keys and values to size for, or the suite itself sets
+            what the budget decides.
+    """
+    from memories.base import InvalidParameter
+
+    if spec.budget is None or not {"key_dim", "value_dim"} <= dictated.keys():
+        raise InvalidParameter("budget", f"{spec.name} cannot size memories", "remove budget")
+    sizing = standing.sized(
+        registry.get("memory", name), settings, memory.places, spec.budget, dictated
+    )
+    for parameter, value in sizing.settings.items():
+        if parameter in memory.places and value != settings.get(parameter):
+            raise InvalidParameter(
+                parameter,
+                f"is set to {settings[parameter]}, and the budget of {spec.label} sets it to "
+                f"{value}",
+                "set it for tasks without a budget only",
+            )
+    return sizing
+
+
+def _untrainable(memory: Memory, task: Task) -> str:
+    """Why a memory cannot be meta-trained for a task; empty if it can."""
+    if not any(parameter.requires_grad for parameter in memory.parameters()):
+        return "it has no slow weights to train"
+    if task.curriculum() is None:
+        return "the task has no training episodes"
+    return ""
 
 
 def _code(entry: registry.Entry, settings: Mapping[str, Any], spec: TaskSpec, task: Task) -> str:

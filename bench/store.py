@@ -65,7 +65,8 @@ class RunFolder:
         """Forget where these blocks were, finished or not; the folder goes with the last one."""
         for key in block_keys:
             file = self.checkpoint_file(key)
-            for left in (file, *file.parent.glob(f".{file.name}.*")):  # a kill leaves half of one
+            # a training leaves one of its own beside it, and a kill half of one
+            for left in (*file.parent.glob(f"{key}.*"), *file.parent.glob(f".{key}.*")):
                 left.unlink(missing_ok=True)
         with contextlib.suppress(OSError):  # not there, or others are in it
             (self.path / "checkpoints").rmdir()

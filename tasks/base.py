@@ -61,6 +61,7 @@ class Outcome:
         n_eval: Queries or forecast origins behind the metrics.
         notes: Facts to keep beside the numbers (choices made on validation, warnings).
         series: Long per-step series by name, stored beside the records.
+        marks: Short labels that the memory's row carries in every table, e.g. ``stores nothing``.
     """
 
     status: Literal["ok", "nonfinite"] = "ok"
@@ -69,6 +70,47 @@ class Outcome:
     n_eval: int = 0
     notes: dict[str, Any] = field(default_factory=dict)
     series: dict[str, np.ndarray[Any, Any]] = field(default_factory=dict)
+    marks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Episodes:
+    """B training episodes of one shape: events to write, then queries with the values wanted.
+
+    Attributes:
+        keys: [B, N, D].
+        values: [B, N, V].
+        queries: [B, Q, D].
+        targets: [B, Q, V].
+        contexts: Of the events, [B, N, context_dim], or None.
+        cues: Contexts given with the queries, [B, Q, context_dim], or None.
+    """
+
+    keys: Tensor
+    values: Tensor
+    queries: Tensor
+    targets: Tensor
+    contexts: Tensor | None = None
+    cues: Tensor | None = None
+
+
+class Curriculum(ABC):
+    """Where slow weights are trained: episodes like a task's own, from streams that score nothing.
+
+    Tasks whose curricula are equal share the weights that were trained on them.
+    """
+
+    @abstractmethod
+    def identity(self) -> dict[str, Any]:
+        """What the episodes depend on, as plain JSON; part of the key of the trained weights."""
+
+    @abstractmethod
+    def training(self, step: int, n: int, generator: torch.Generator) -> Episodes:
+        """As many episodes as asked for a training step; their shape depends on the step alone."""
+
+    @abstractmethod
+    def validation(self, n: int, generator: torch.Generator) -> list[Episodes]:
+        """About as many episodes as asked, of all kinds and loads, in groups of one shape."""
 
 
 class Lanes(Protocol):
@@ -78,6 +120,9 @@ class Lanes(Protocol):
     def size(self) -> int: ...  # noqa: D102
     @property
     def memory(self) -> Any: ...  # noqa: D102
+    @property
+    def memories(self) -> Sequence[Any]: ...  # noqa: D102
+    def call(self, method: str, *args: Any, **options: Any) -> Any: ...  # noqa: D102
     def init_state(self) -> State: ...  # noqa: D102
     def select(self, lanes: Sequence[int]) -> Lanes: ...  # noqa: D102
     def repeat(self, times: int) -> Lanes: ...  # noqa: D102
@@ -214,6 +259,10 @@ class Task(ABC):
     def dictates(self) -> dict[str, Any]:
         """Constructor arguments it gives every memory: sizes, and a sample backbone if any."""
         return {}
+
+    def curriculum(self) -> Curriculum | None:
+        """Where slow weights are meta-trained for this task; None if nowhere."""
+        return None
 
     @abstractmethod
     def run(self, bench: Workbench) -> list[Outcome]:

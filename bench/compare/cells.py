@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 import statistics
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import cast
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, cast
 
 from bench.compare.model import Failure, Row, Section, State
 from bench.compare.records import FAILURES, Number, TaskPoint
@@ -117,7 +117,20 @@ def _section(point: TaskPoint, table: _Trials, numbers: list[Number]) -> Section
         tested=tested,
         chance=shown.chance,
         ceiling=shown.ceiling,
-        rows=tuple(_row(label, table, by_label[label], tested) for label in table.labels),
+        rows=tuple(
+            _with_standing(_row(label, table, by_label[label], tested), point.standings)
+            for label in table.labels
+        ),
+    )
+
+
+def _with_standing(row: Row, standings: Mapping[str, Mapping[str, Any]]) -> Row:
+    known = standings.get(row.label, {})
+    return replace(
+        row,
+        ranked=known.get("ranked", True),
+        fill=known.get("fill"),
+        marks=tuple(known.get("marks", ())),
     )
 
 

@@ -106,7 +106,12 @@ class Row:
         sd: Sample standard deviation (ddof 1); None below 2 values.
         interval: 95% interval of the mean; None below 2 values or where refused.
         all_equal: Whether there are several values and all are the same.
-        standing: Whether its mean is the best or second best of the complete cells.
+        standing: Whether its mean is the best or second best of the complete, ranked cells.
+        ranked: Whether it may stand out: an untrained memory beside its meta-trained self does
+            not, nor one that is larger than the budget.
+        fill: Share of the task's budget that its state takes; None without a budget.
+        marks: Short labels of the row, e.g. ``stores nothing``.
+        at_chance: Whether the interval of its mean reaches the value of guessing.
     """
 
     label: str
@@ -126,6 +131,10 @@ class Row:
     interval: Interval | None = None
     all_equal: bool = False
     standing: Standing = ""
+    ranked: bool = True
+    fill: float | None = None
+    marks: tuple[str, ...] = ()
+    at_chance: bool = False
 
     @property
     def n(self) -> int:

@@ -46,6 +46,7 @@ def sentences(comparison: Comparison, plan: Plan) -> tuple[str, ...]:
         _pairing(comparison),
         _intervals(comparison),
         _equivalence(comparison),
+        _standings(comparison),
         _holes(comparison),
         _advice(comparison),
         [f"{remark}." for remark in plan.remarks],
@@ -272,6 +273,27 @@ def _equivalence(comparison: Comparison) -> list[str]:
         f"equiv: the {level:g}% interval of the difference lies within the margin ({margins}); "
         "not adjusted for the number of claims."
     ]
+
+
+def _standings(comparison: Comparison) -> list[str]:
+    found = []
+    rows = _rows(comparison)
+    guessed = {s.metric: s.chance for s, row in rows if row.at_chance and s.chance is not None}
+    if guessed:
+        values = ", ".join(f"{chance:.3g} for {metric}" for metric, chance in guessed.items())
+        found.append(
+            f"at chance: the 95% interval of the mean reaches the value of guessing ({values})."
+        )
+    if any(row.fill is not None for _, row in rows):
+        found.append(
+            "budget used: the measured state of a memory over the state floats allowed on the task."
+        )
+    if any(not row.ranked and row.mean is not None for _, row in rows):
+        found.append(
+            "Shown without a rank: memories that are not sized to the budget, and untrained ones "
+            "that also stand in the table meta-trained."
+        )
+    return found
 
 
 def _holes(comparison: Comparison) -> list[str]:

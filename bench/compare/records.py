@@ -54,6 +54,7 @@ class TaskPoint:
         params: Resolved parameters, as JSON text.
         block: Family of related tasks.
         numbers: Its rows of the frame.
+        standings: By label, what is known of a row beside its numbers.
     """
 
     task: str
@@ -61,6 +62,7 @@ class TaskPoint:
     params: str
     block: str
     numbers: tuple[Number, ...]
+    standings: Mapping[str, Mapping[str, Any]]
 
 
 def read(frame: pd.DataFrame, order: Sequence[str]) -> list[TaskPoint]:
@@ -73,6 +75,7 @@ def read(frame: pd.DataFrame, order: Sequence[str]) -> list[TaskPoint]:
     points = []
     problems: list[Problem] = []
     frame = frame.copy(deep=False)
+    standings = frame.attrs.get("standings", {})
     frame.attrs = {}  # pandas would copy them deeply at every step below
     groups = dict(iter(frame.groupby("task_label", sort=False)))
     for label in order:
@@ -86,6 +89,7 @@ def read(frame: pd.DataFrame, order: Sequence[str]) -> list[TaskPoint]:
                 params=_text(first["task_params"]),
                 block=_text(first["block"]),
                 numbers=tuple(sorted(_numbers(group), key=_place)),
+                standings=standings.get(label, {}),
             )
         )
     if problems:

@@ -38,15 +38,26 @@ def _summary(row: Row, section: Section, options: Options) -> Row:
         return row
     values = np.asarray(row.values, dtype=np.float64)
     if row.n == 1:
-        return replace(row, mean=float(values[0]))
+        mean = float(values[0])
+        return replace(row, mean=mean, at_chance=_at_chance(section, mean))
     all_equal = bool(np.ptp(values) == 0)
+    mean = float(values[0]) if all_equal else float(values.mean())
+    interval = _interval(values, section, options)
     return replace(
         row,
-        mean=float(values[0]) if all_equal else float(values.mean()),
+        mean=mean,
         sd=float(values.std(ddof=1)) if not all_equal else 0.0,
-        interval=_interval(values, section, options),
+        interval=interval,
         all_equal=all_equal,
+        at_chance=_at_chance(section, mean, interval),
     )
+
+
+def _at_chance(section: Section, mean: float, interval: Interval | None = None) -> bool:
+    """Whether the data do not tell a result from guessing: its interval reaches that far."""
+    if section.chance is None or section.direction != "higher" or section.kind != "quality":
+        return False
+    return (mean if interval is None else interval.lo) <= section.chance
 
 
 def _interval(values: np.ndarray, section: Section, options: Options) -> Interval | None:
@@ -63,7 +74,7 @@ def _stand_out(section: Section) -> Section:
     costs = {
         row.label: sign * row.mean
         for row in section.rows
-        if row.state == "complete" and row.mean is not None
+        if row.state == "complete" and row.ranked and row.mean is not None
     }
     if len(costs) < 2:
         return replace(section, best=next(iter(costs), None))

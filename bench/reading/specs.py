@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from bench import registry
 from bench.errors import MembError, Problem, nearest
@@ -13,6 +13,9 @@ from bench.reading.findings import Finding, dotted
 from bench.reading.overrides import Draft, names_in
 from bench.reading.strict_yaml import KeyPath
 from bench.registry import Entry, Kind
+
+Meta: TypeAlias = Literal["none", "quick", "full"]
+"""Budget of meta-training."""
 
 
 @dataclass(frozen=True)
@@ -45,10 +48,14 @@ class MemorySpec(Spec):
     Attributes:
         tune: Values to choose from on the validation stream, by parameter.
         tasks: Labels of the tasks it is limited to; None for all.
+        meta: Budget of its meta-training, ``none`` for an untrained memory.
+        untrained: Whether it is the untrained row beside a meta-trained one.
     """
 
     tune: Mapping[str, tuple[Any, ...]]
     tasks: tuple[str, ...] | None
+    meta: Meta
+    untrained: bool
 
     def describe(self) -> dict[str, Any]:
         """The memory as plain JSON data."""
@@ -58,6 +65,7 @@ class MemorySpec(Spec):
             "params": dict(self.params),
             "tune": {name: list(options) for name, options in self.tune.items()},
             "tasks": None if self.tasks is None else list(self.tasks),
+            "meta": self.meta,
         }
 
 
@@ -68,10 +76,12 @@ class TaskSpec(Spec):
     Attributes:
         block: Family of related task points; the task's name by default.
         memories: Labels of the memories it is limited to; None for all.
+        budget: State floats that memories are sized to; None leaves them as they are.
     """
 
     block: str
     memories: tuple[str, ...] | None
+    budget: int | None
 
     def describe(self) -> dict[str, Any]:
         """The task as plain JSON data."""
@@ -81,6 +91,7 @@ class TaskSpec(Spec):
             "params": dict(self.params),
             "block": self.block,
             "memories": None if self.memories is None else list(self.memories),
+            "budget": self.budget,
         }
 
 
@@ -107,12 +118,17 @@ def problem_at(spec: Spec, parameter: str, message: str, help: str = "") -> Prob
 
 @dataclass(frozen=True)
 class _Row:
-    """One point of one entry, before the limits between memories and tasks are resolved."""
+    """One point of one entry, before the limits between memories and tasks are resolved.
+
+    `beside` is what distinguishes it from the entry's other rows but no parameter: the budget of
+    its meta-training or of its state.
+    """
 
     index: int
     entry: Any  # MemoryEntry or TaskEntry
     point: grids.Point
     tune: Mapping[str, tuple[Any, ...]]
+    beside: tuple[str, Any] | None = None
 
     @property
     def base(self) -> str:
@@ -120,7 +136,9 @@ class _Row:
 
     @property
     def label(self) -> str:
-        return self.base + self.point.suffix
+        extra = "" if self.beside is None else grids.label(*self.beside)
+        parts = [part for part in (self.point.suffix.strip("[]"), extra) if part]
+        return self.base + (f"[{','.join(parts)}]" if parts else "")
 
 
 def resolve(
@@ -142,7 +160,13 @@ def resolve(
     memories_of, wrong = _limits(draft, "tasks", task_entries, "memories", memory_rows)
     found += wrong
     memories = tuple(
-        MemorySpec(**_shared(draft, "memories", r), tune=r.tune, tasks=tasks_of[r.index])
+        MemorySpec(
+            **_shared(draft, "memories", r),
+            tune=r.tune,
+            tasks=tasks_of[r.index],
+            meta=r.beside[1] if r.beside else "none",
+            untrained=r.beside is None and r.entry.meta != "none",
+        )
         for r in memory_rows
     )
     tasks = tuple(
@@ -150,6 +174,7 @@ def resolve(
             **_shared(draft, "tasks", r),
             block=r.entry.block or r.entry.name,
             memories=memories_of[r.index],
+            budget=r.beside[1] if r.beside else _only(r.entry.budget),
         )
         for r in task_rows
     )
@@ -174,8 +199,20 @@ def _rows(draft: Draft, kind: Kind, entries: Mapping[int, Any]) -> tuple[list[_R
         found += [finding.under((*at, "params")) for finding in wrong]
         tune, wrong = _tune(registered, entry) if kind == "memory" else ({}, [])
         found += [finding.under((*at, "tune")) for finding in wrong]
-        rows += [_Row(index, entry, point, tune) for point in points]
+        rows += [_Row(index, entry, p, tune, beside) for p in points for beside in _beside(entry)]
     return rows, found
+
+
+def _beside(entry: Any) -> Sequence[tuple[str, Any] | None]:
+    """What tells apart the rows of one point of an entry; None for a row without a name for it."""
+    if isinstance(entry, suite_format.MemoryEntry):
+        return [None] if entry.meta == "none" else [None, ("meta", entry.meta)]
+    budgets = entry.budget or ()
+    return [None] if len(budgets) < 2 else [("budget", budget) for budget in budgets]
+
+
+def _only(budgets: Sequence[int] | None) -> int | None:
+    return budgets[0] if budgets else None
 
 
 def _tune(registered: Entry, entry: Any) -> tuple[dict[str, tuple[Any, ...]], list[Finding]]:

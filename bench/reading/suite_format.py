@@ -49,6 +49,19 @@ def _seeds(value: Any) -> tuple[int, ...]:
     return tuple(value)
 
 
+def _budgets(value: Any) -> tuple[int, ...]:
+    """Budgets from one number or a list of them."""
+    listed = value if isinstance(value, list) else [value]
+    if not listed:
+        raise own_error("an empty list gives no budget")
+    for index, budget in enumerate(listed):
+        if type(budget) is not int or budget < 1:
+            raise own_error(f"must be a whole number of floats >= 1, got {shown(budget)}")
+        if budget in listed[:index]:
+            raise own_error(f"budget {budget} stands twice")
+    return tuple(listed)
+
+
 def _kebab(value: str) -> str:
     if re.match(KEBAB, value) is None:
         raise own_error(f"must be lower-case words joined by hyphens, got {shown(value)}")
@@ -80,6 +93,14 @@ Seeds = Annotated[
 ]
 
 
+Budget = Annotated[
+    tuple[int, ...],
+    PlainValidator(
+        _budgets, json_schema_input_type=Annotated[int, Ge(1)] | list[Annotated[int, Ge(1)]]
+    ),
+]
+
+
 class _Model(BaseModel):
     model_config = ConfigDict(
         extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True
@@ -100,6 +121,8 @@ class MemoryEntry(_Model):
         BeforeValidator(_untuned, json_schema_input_type=dict[str, list[Any]] | Literal["none"]),
     ] = {}
     """Parameters to be chosen on the validation stream, each with the values to try."""
+    meta: Literal["none", "quick", "full"] = "none"
+    """Budget of meta-training; the memory then has two rows, one untrained and one trained."""
     tasks: Annotated[list[str], MinLen(1)] | None = None
     """Tasks it is limited to, by name or label."""
 
@@ -115,6 +138,8 @@ class TaskEntry(_Model):
     """Constructor parameters; a list where one value is expected is a grid."""
     block: Label | None = None
     """Family of related tasks that count as one when many tasks are compared."""
+    budget: Budget | None = None
+    """State floats that memories are sized to; a list is one task point per budget."""
     memories: Annotated[list[str], MinLen(1)] | None = None
     """Memories it is limited to, by name or label."""
 

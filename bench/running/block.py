@@ -21,6 +21,7 @@ from bench.running.checkpoint import EVERY_S, Checkpoint
 from bench.store import RECORD_SCHEMA, Record
 
 if TYPE_CHECKING:
+    from bench.running.metatraining import MetaTraining
     from tasks.base import Metric, Outcome
 
 MESSAGE_LENGTH = 500
@@ -148,7 +149,10 @@ def _attempt(block: Block, report: Report | None) -> BlockResult:
         }
     result = BlockResult(block, [])
     for seed, outcome in zip(block.seeds, outcomes, strict=True):
+        training = bench.trainings.get(0 if seed is None else seed)
         record = _scored(block, seed, outcome, costs)
+        if training is not None:
+            _tell(record, block.cell.meta, training)
         result.records.append(record)
         if outcome.series and record["status"] == "ok":
             result.series[record["trial_key"]] = dict(outcome.series)
@@ -167,7 +171,20 @@ def _scored(block: Block, seed: int | None, outcome: Outcome, costs: Mapping[str
         "metrics": [_plain(metric) for metric in outcome.metrics],
         "costs": dict(costs),
         "notes": outcome.notes,
+        "marks": list(outcome.marks),
     }
+
+
+def _tell(record: Record, budget: str, training: MetaTraining) -> None:
+    """Put what the meta-training came to into a trial's record."""
+    record["costs"]["meta_s"] = round(training.seconds, 3)
+    record["notes"]["meta_training"] = {
+        "budget": budget,
+        "validation": [loss if math.isfinite(loss) else None for loss in training.validation],
+        "best": training.best,
+    }
+    if training.warning:
+        record["notes"].setdefault("warnings", []).append(training.warning)
 
 
 def _costs(block: Block) -> Record:
@@ -232,6 +249,7 @@ def _record(block: Block, seed: int | None) -> Record:
         "metrics": [],
         "costs": {},
         "notes": {},
+        "marks": [],
         "series": None,
         "wall_s": 0.0,
         "call_id": block.call_id,

@@ -32,6 +32,10 @@ class Checkpoint:
         self.every_s = every_s
         self._written = time.monotonic()
 
+    def beside(self, name: str) -> Checkpoint:
+        """The check-point of a part of the block, such as the training of its memories."""
+        return Checkpoint(self.file.with_suffix(f".{name}{self.file.suffix}"), self.every_s)
+
     def load(self) -> tuple[dict[str, Tensor], int] | None:
         """What was kept and its position, or None if the block has to start from the beginning."""
         if not self.file.exists():

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 import itertools
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -12,11 +15,13 @@ from torch import Tensor, nn
 
 from bench import fingerprint, registry, seeds
 from bench.lanes import Lanes
-from bench.plan import Cell
-from bench.running import construct
+from bench.plan import PROTOCOL_VERSION, Cell
+from bench.reading import params, values
+from bench.running import construct, metatraining
 from bench.running.cache import Cache, digest
 from bench.running.checkpoint import Checkpoint
-from memories.base import Memory
+from bench.running.metatraining import MetaTraining
+from memories.base import AssociativeMemory, Memory
 
 STREAMS = {"validation": seeds.VALIDATION, "test": seeds.TEST}
 
@@ -50,6 +55,7 @@ class Workbench:
         self.device = torch.device(device)
         self.candidates = candidates(cell.tune)
         self.built: Lanes | None = None
+        self.trainings: dict[int, MetaTraining] = {}
         self._cache = cache or Cache()
         self._checkpoint = checkpoint
         self._progress = progress
@@ -72,6 +78,8 @@ class Workbench:
         ]
         if train is not None:
             self._fit(memories, train)
+        if self.cell.meta != "none":
+            self.trainings = self._meta_train(memories, dictated[0])
         self.built = Lanes(memories, device=str(self.device))
         return self.built
 
@@ -102,6 +110,48 @@ class Workbench:
             }
             for seed, weights in self._cache.get(key, self.seeds, build).items():
                 of_seed[seed].load_state_dict(weights)
+
+    def _meta_train(
+        self, memories: Sequence[Memory], dictated: Mapping[str, Any]
+    ) -> dict[int, MetaTraining]:
+        """Give each memory the weights it has after meta-training, by seed what became of it."""
+        entry = registry.get("memory", self.cell.memory)
+        curriculum = construct.build_task(self.cell.task, self.cell.task_params).curriculum()
+        if curriculum is None:  # the plan refuses such a pair
+            raise TypeError(f"{self.cell.task} has no training episodes")
+        files = [*values.source_files(entry, self.cell.memory_params)]
+        files.append(Path(inspect.getfile(type(curriculum))))
+        taken = set(params.dictated(entry)) & dictated.keys()
+        key = {
+            "made": "meta-trained memory",
+            "memory": self.cell.memory,
+            "params": dict(self.cell.memory_params),
+            "dictated": {name: dictated[name] for name in sorted(taken)},
+            "budget": asdict(metatraining.BUDGETS[self.cell.meta]),
+            "curriculum": curriculum.identity(),
+            "code": digest([fingerprint.code_fingerprint(file) for file in sorted(set(files))]),
+            "engine": PROTOCOL_VERSION,
+            "device": self.device.type,
+        }
+        of_seed = dict(zip(self.seeds, memories, strict=True))
+
+        def build(missing: Sequence[int]) -> dict[int, dict[str, Tensor]]:
+            keeper = self._checkpoint.beside(digest(key)) if self._checkpoint else None
+            return metatraining.train_cached(
+                [cast(AssociativeMemory, of_seed[seed]) for seed in missing],
+                missing,
+                curriculum,
+                metatraining.BUDGETS[self.cell.meta],
+                device=str(self.device),
+                keeper=keeper,
+                progress=self.progress,
+            )
+
+        found = self._cache.get(key, self.seeds, build)
+        return {
+            seed: metatraining.MetaTraining.restore(of_seed[seed], tensors)
+            for seed, tensors in found.items()
+        }
 
     def rng(self, seed: int, split: str, *key: int | str) -> np.random.Generator:
         return seeds.numpy_generator(seed, STREAMS[split], self.cell.task, *key)

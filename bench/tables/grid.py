@@ -103,6 +103,8 @@ def _leaderboard(
         other = section.contrasts[0].against
         found = [against.get(row.label) for row in section.rows]
         columns += _contrast_columns(f"vs {other}", found, comparison, digits)
+    if any(row.fill is not None for row in section.rows):
+        columns.append(_Column("budget used", tuple(_fill(row) for row in section.rows)))
     columns.append(_Column("n", tuple(Cell(str(row.n)) for row in section.rows)))
     notes = tuple(Cell(_row_note(row, against.get(row.label), digits)) for row in section.rows)
     columns.append(_Column("note", notes, numeric=False))
@@ -180,6 +182,10 @@ def _mean_text(row: Row, section: Section, spread: Spread, digits: int | None) -
     return text
 
 
+def _fill(row: Row) -> Cell:
+    return Cell("-" if row.fill is None else f"{row.fill:.1%}")
+
+
 def _absence(row: Row) -> str:
     if row.state == "skipped":
         return "n/a"
@@ -236,6 +242,7 @@ def _flip(contrast: Contrast | None) -> Cell:
 
 def _row_note(row: Row, contrast: Contrast | None, digits: int | None) -> str:
     parts: list[str] = [] if row.state == "complete" else [row.state]
+    parts += [*row.marks, *(["at chance"] if row.at_chance else [])]
     if contrast is not None and contrast.verdict != "fail":
         parts.append(_open_question(contrast, digits))
         if contrast.unpaired is None and row.seeds and contrast.n != row.n:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from bench.compare.model import Comparison
-from bench.tables.grid import Cell, Grid, Spread, build
+from bench.tables.grid import Cell, Grid, Sheet, Spread, build
 from bench.tables.symbols import UNICODE
 
 _ESCAPES = str.maketrans(
@@ -36,7 +36,11 @@ _MINUS = re.compile(r"(?<![\w.-])-(?=\d)")
 
 def render(comparison: Comparison, *, spread: Spread = "ci", digits: int | None = None) -> str:
     """One ``table`` environment per leaderboard, then the footer in a small font."""
-    sheet = build(comparison, spread=spread, digits=digits)
+    return render_sheet(build(comparison, spread=spread, digits=digits))
+
+
+def render_sheet(sheet: Sheet) -> str:
+    """Tables that are built already."""
     blocks = [r"% needs \usepackage{booktabs}", *(_table(grid) for grid in sheet.grids)]
     footer = "\n".join(_escape(sentence) for sentence in sheet.footer)
     blocks.append(f"{{\\footnotesize\n{footer}\n\\par}}")

@@ -63,6 +63,10 @@ def row_fields(row: Row) -> dict[str, Value]:
         **_interval("ci", row.interval),
         "all_equal": row.all_equal,
         "standing": row.standing,
+        "ranked": row.ranked,
+        "fill": row.fill,
+        "row_marks": "; ".join(row.marks),
+        "at_chance": row.at_chance,
         "failures": holes(row),
     }
 

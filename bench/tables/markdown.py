@@ -7,7 +7,7 @@ from collections.abc import Callable
 from tabulate import tabulate
 
 from bench.compare.model import Comparison
-from bench.tables.grid import Cell, Grid, Spread, build
+from bench.tables.grid import Cell, Grid, Sheet, Spread, build
 from bench.tables.symbols import UNICODE, to_ascii
 
 
@@ -19,8 +19,12 @@ def render(
     ascii_only: bool = False,
 ) -> str:
     """The leaderboards and their footer; best in bold, second best in ``<u>``."""
-    sheet = build(comparison, spread=spread, digits=digits)
-    write = to_ascii if ascii_only else str
+    return render_sheet(build(comparison, spread=spread, digits=digits), ascii_only=ascii_only)
+
+
+def render_sheet(sheet: Sheet, *, ascii_only: bool = False) -> str:
+    """Tables that are built already, and their footer."""
+    write: Callable[[str], str] = to_ascii if ascii_only else str
     blocks = [_table(grid, write) for grid in sheet.grids]
     blocks.append("\n".join(write(f"- {_escape(sentence)}") for sentence in sheet.footer))
     return "\n\n".join(blocks) + "\n"

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bench.compare.model import Comparison
-from bench.tables.grid import Cell, Grid, Spread, build
+from bench.tables.grid import Cell, Grid, Sheet, Spread, build
 from bench.tables.symbols import UNICODE, to_ascii
 
 UNBOUNDED = 10_000
@@ -26,7 +26,11 @@ def show(
     elsewhere, so that no meaning hangs on the styling. Off a terminal no line is folded or cut
     at the console's width. Signs fall back to ASCII where the stream cannot encode them.
     """
-    sheet = build(comparison, spread=spread, digits=digits)
+    show_sheet(build(comparison, spread=spread, digits=digits), console)
+
+
+def show_sheet(sheet: Sheet, console: Console) -> None:
+    """Print tables that are built already, as `show` does."""
     options = console.options
     footer = (*_styles(sheet.grids, options), *sheet.footer)
     for grid in sheet.grids:

@@ -22,6 +22,7 @@ class Metric:
     bounds: tuple[float, float] = (0.0, math.nan)
     resolution: float = 0.0
     primary: bool = True
+    chance: float = math.nan
 
 
 MSE = Metric()
@@ -73,7 +74,7 @@ class FrameBuilder:
                     "bounds_hi": metric.bounds[1],
                     "resolution": metric.resolution,
                     "primary": metric.primary,
-                    "chance": math.nan,
+                    "chance": metric.chance,
                     "ceiling": math.nan,
                     "x": math.nan if x is None else x,
                     "seed": seed,

@@ -1,0 +1,91 @@
+"""Trade-offs between quality and cost as tables, in the formats of leaderboards."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+
+from bench.compare.pareto import BATCH, Front, Point
+from bench.tables import digits as write
+from bench.tables import latex, markdown
+from bench.tables.grid import ARROWS, Cell, Grid, Sheet
+
+SCHEMA = "memb-pareto/1"
+STATE_FRONT, READ_FRONT = "state", "read"
+
+
+def sheet(fronts: Sequence[Front]) -> Sheet:
+    """One table per front, and what its words mean."""
+    footer = [
+        "front: state = no other memory recalls at least as much with less state; read = none "
+        "recalls at least as much with faster reads. Means over seeds, without a test.",
+        f"Times per query and per event, in batches of {BATCH:.0f}, one lane, median of 5, on the "
+        "machine of the run.",
+    ]
+    for front in fronts:
+        if front.left_out:
+            names = ", ".join(front.left_out)
+            footer.append(f"Left out of {front.metric}, for want of a complete result: {names}.")
+    return Sheet(tuple(_grid(front) for front in fronts), tuple(footer))
+
+
+def render(fronts: Sequence[Front], format: str) -> str:
+    """The fronts as text: ``markdown``, ``latex``, ``csv`` or ``json``."""
+    if format == "json":
+        found = {"schema": SCHEMA, "fronts": [asdict(front) for front in fronts]}
+        return json.dumps(found, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    if format == "csv":
+        return _csv(fronts)
+    if format == "latex":
+        return latex.render_sheet(sheet(fronts))
+    return markdown.render_sheet(sheet(fronts))
+
+
+def _csv(fronts: Sequence[Front]) -> str:
+    rows = [
+        {"metric": f.metric, "direction": f.direction, **asdict(p)}
+        for f in fronts
+        for p in f.points
+    ]
+    out = io.StringIO()
+    writer = csv.DictWriter(out, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return out.getvalue()
+
+
+def _grid(front: Front) -> Grid:
+    several = len({point.task_label for point in front.points}) > 1
+    with_bits = any(point.bits_per_float is not None for point in front.points)
+    unit = f" ({front.unit})" if front.unit else ""
+    header = [
+        "memory", *(["task"] if several else []), f"{front.metric} {ARROWS[front.direction]}",
+        "state floats ↓", *(["bits per float ↑"] if with_bits else []), "read us ↓", "write us ↓",
+        "front",
+    ]  # fmt: skip
+    rows = [_row(point, several=several, with_bits=with_bits) for point in front.points]
+    numeric = [name not in ("memory", "task", "front") for name in header]
+    title = f"{', '.join(front.tasks)}: {front.metric}{unit} against state and read time"
+    return Grid(title, tuple(header), tuple(rows), tuple(numeric))
+
+
+def _row(point: Point, *, several: bool, with_bits: bool) -> tuple[Cell, ...]:
+    on = [STATE_FRONT] * point.on_state_front + [READ_FRONT] * point.on_read_front
+    texts = [
+        point.label,
+        *([point.task_label] if several else []),
+        _number(point.quality),
+        write.count(point.state_floats),
+        *([_number(point.bits_per_float)] if with_bits else []),
+        _number(point.read_us),
+        _number(point.write_us),
+        ", ".join(on),
+    ]
+    return tuple(Cell(text) for text in texts)
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else write.number(value, write.decimals_of(None, value))
