@@ -10,7 +10,7 @@ from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from bench.reading import values
+from bench.reading import params, values
 from bench.registry import Entry
 
 if TYPE_CHECKING:
@@ -64,13 +64,14 @@ def sized(
         settings: Its parameters, resolved.
         given: Which of them the suite gave; what is a default the budget may change.
         budget: State floats per lane.
-        dictated: What the task gives; its `key_dim` and `value_dim` decide.
+        dictated: What the task gives; the widths of keys, values and contexts decide.
 
     Raises:
         InvalidParameter: If the memory refuses one of its own parameters.
     """
     from memories.base import InvalidParameter
 
+    taken = set(params.dictated(entry)) & dictated.keys()
     own = {name: value for name, value in settings.items() if name in given}
     try:
         chosen = entry.cls.from_budget(
@@ -78,6 +79,7 @@ def sized(
             dictated["key_dim"],
             dictated["value_dim"],
             **values.arguments(entry, own),
+            **{name: dictated[name] for name in ("context_dim", "max_events") if name in taken},
         )
     except NotImplementedError:
         return Sizing(dict(settings), sized=False)

@@ -42,20 +42,18 @@ constructor receives a factory to be called with what the slot dictates, e.g.
 ``memory(key_dim=84, value_dim=168, max_events=1000, generator=generator)``.
 """
 
-DICTATED = (
-    "key_dim",
-    "value_dim",
-    "context_dim",
-    "max_events",
-    "channels",
-    "lookback",
-    "horizon",
-    "period",
-    "steps",
-    "backbone",
-    "generator",
-)
-"""Constructor arguments that the task or the harness gives; all others are the memory's own."""
+DICTATED: Mapping[str, tuple[str, ...]] = {
+    "associative": ("key_dim", "value_dim", "context_dim", "max_events", "generator"),
+    "forecaster": (
+        "channels", "lookback", "horizon", "period", "steps", "backbone", "generator",
+    ),
+    "tokens": ("channels", "lookback", "horizon", "generator"),
+    "router": ("key_dim", "generator"),
+}  # fmt: skip
+"""By protocol, the constructor arguments that the task or the harness gives.
+
+All others are the memory's own: what a suite may set.
+"""
 
 
 class InvalidParameter(ValueError):
@@ -81,7 +79,7 @@ class Memory(nn.Module, ABC):
     """Whether the methods work under `torch.func.vmap`; if not, lanes are looped over."""
     slow: ClassVar[bool] = False
     """Whether it is left out of default sweeps because one write costs far more than its peers."""
-    slot_state: ClassVar[tuple[str, ...]] = ()
+    slot_state: tuple[str, ...] = ()
     """State entries whose first axis is slots; the audit fills their unused slots with NaN."""
 
     def scalar(self, name: str, value: float) -> None:
@@ -310,6 +308,13 @@ def protocol_of(cls: type) -> str:
         if issubclass(cls, protocol):
             return word
     raise TypeError(f"{cls.__name__} follows none of the protocols {', '.join(PROTOCOLS)}")
+
+
+def dictated_names(cls: type) -> tuple[str, ...]:
+    """Constructor arguments that a memory of this class is given; for a backbone, any of them."""
+    if issubclass(cls, Memory):
+        return DICTATED[protocol_of(cls)]
+    return tuple(dict.fromkeys(name for names in DICTATED.values() for name in names))
 
 
 def state_floats(state: State) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from typing import Annotated, Any, Literal
 
@@ -12,9 +13,12 @@ from torch import Tensor
 
 from bench.registry import task
 from memories.base import InvalidParameter, State, state_floats
-from tasks.base import Lanes, Metric, Outcome, Task, Workbench
+from tasks.associative import AssociativeTask
+from tasks.base import Lanes, Metric, Outcome, Workbench
 from tasks.keys import at_cosine, correlated_keys, orthogonal_to, unit_keys
+from tasks.load_pass import reads_at
 from tasks.recall import bits_per_item, code_sequence, codebooks, cosines, first_crossing, hits
+from tasks.storage import mark_storage
 
 FEW_ITEMS = 512
 """Up to this load every seed averages over `episodes`; beyond it one episode is enough."""
@@ -46,7 +50,7 @@ class _Curves:
 
 
 @task("capacity", family="associative", source="Kohonen 1972; Ramsauer et al. 2020")
-class Capacity(Task):
+class Capacity(AssociativeTask):
     """How many key-value pairs a memory recalls, as a curve over the number stored.
 
     Keys are random unit vectors, values are codes of a pool of unit vectors; every stored key is
@@ -99,12 +103,7 @@ class Capacity(Task):
         return self._dictates(self.loads)
 
     def _dictates(self, loads: tuple[int, ...]) -> dict[str, int]:
-        return {
-            "key_dim": self.key_dim,
-            "value_dim": self.value_dim,
-            "context_dim": 0,
-            "max_events": self._ends(loads)[-1],
-        }
+        return self.sizes(self._ends(loads)[-1])
 
     def _ends(self, loads: tuple[int, ...]) -> tuple[int, ...]:
         """Events written when each load is reached."""
@@ -123,12 +122,20 @@ class Capacity(Task):
         few = tuple(n for n in self.loads if n <= FEW_ITEMS)
         many = tuple(n for n in self.loads if n > FEW_ITEMS)
         passes = [(few, self.episodes), (many, 1)]
-        results = [self._pass(bench, loads, count) for loads, count in passes if loads]
-        return [self._outcome([r[lane] for r in results]) for lane in range(len(bench.seeds))]
+        results = []
+        for loads, count in passes:
+            if loads:
+                dictated = self._dictates(loads)
+                lanes = bench.lanes([dictated] * len(bench.seeds))
+                results.append(self._pass(bench, lanes.repeat(count), loads, count))
+        outcomes = [self._outcome([r[seed] for r in results]) for seed in range(len(bench.seeds))]
+        mark_storage(outcomes, bench, lanes, dictated)
+        return outcomes
 
-    def _pass(self, bench: Workbench, loads: tuple[int, ...], episodes: int) -> list[_SeedCurves]:
+    def _pass(
+        self, bench: Workbench, lanes: Lanes, loads: tuple[int, ...], episodes: int
+    ) -> list[_SeedCurves]:
         """Write one stream per seed and episode up to the last load, reading at every load."""
-        lanes = bench.lanes([self._dictates(loads)] * len(bench.seeds)).repeat(episodes)
         generators = [
             bench.torch_rng(seed, "test", "episode", episode)
             for seed in bench.seeds
@@ -183,22 +190,18 @@ class Capacity(Task):
     def _drive(
         self, bench: Workbench, lanes: Lanes, stream: _Stream, loads: tuple[int, ...]
     ) -> tuple[_Curves, float]:
-        state = lanes.init_state()
-        floats = state_floats({name: entry[0] for name, entry in state.items()})
+        fresh = lanes.init_state()
+        floats = state_floats({name: entry[0] for name, entry in fresh.items()})
         curves = _Curves([], [], [], [], [])
-        written = 0
-        for k, (load, end) in enumerate(zip(loads, stream.ends, strict=True)):
-            if not lanes.memory.composes:
-                state, written = lanes.init_state(), 0
-            state = self._write(lanes, state, stream, written, end)
-            written = end
-            queries = stream.queries[:, :load]
-            reads = lanes.read(state, queries, value_dim=self.value_dim)
-            self._score(curves, reads, stream, load, end, last=k == len(loads) - 1)
+        write = partial(self._write, lanes, stream)
+        for load, end, reads in reads_at(
+            lanes, write, stream.queries, loads, stream.ends, self.value_dim
+        ):
+            self._score(curves, reads, stream, load, end, last=load == loads[-1])
             bench.progress(end, stream.ends[-1])
         return curves, floats
 
-    def _write(self, lanes: Lanes, state: State, stream: _Stream, start: int, end: int) -> State:
+    def _write(self, lanes: Lanes, stream: _Stream, state: State, start: int, end: int) -> State:
         keys = stream.keys[:, stream.key_of[start:end]]
         codes = stream.codes[:, start:end, None].expand(-1, -1, self.value_dim)
         return lanes.write(state, keys, stream.codebook.gather(1, codes))

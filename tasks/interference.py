@@ -2,47 +2,45 @@
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 import torch
 from annotated_types import Ge, Le
 from torch import Tensor
-from torch.nn.functional import normalize
+from typing_extensions import override
 
 from bench.registry import task
 from memories.base import InvalidParameter, State
-from tasks.base import Lanes, Metric, Outcome, Task, Workbench
-from tasks.keys import at_cosine, orthogonal_to, unit_keys
-from tasks.recall import codebooks, cosines, hits
+from tasks.associative import AssociativeTask
+from tasks.base import Metric, Outcome, Workbench
+from tasks.episode_lanes import EpisodeLanes, mean
+from tasks.paired_lists import SOURCES, Cue, PairedLists, PairList, similar_lists
+from tasks.recall import cosines, hits
+from tasks.recall_metrics import accuracy, cosine, difference
 
-CONTEXT_NOISE = 0.1
-"""Scatter of an event's context around its list's context."""
-
-
-@dataclass(frozen=True)
-class _List:
-    """One list of events over all lanes: keys [S, n, D], codes [S, n], cues or None."""
-
-    keys: Tensor
-    codes: Tensor
-    times: Tensor | None
-    contexts: Tensor | None
-    cue: Tensor | None
+NOT_INTERPRETABLE = "not interpretable"
+"""The mark of a row whose effects say nothing."""
+NEEDS: dict[Cue, frozenset[str]] = {
+    "none": frozenset(),
+    "context": frozenset({"uses_context"}),
+    "wrong-context": frozenset({"uses_context"}),
+    "time": frozenset({"uses_time"}),
+}
 
 
 @dataclass(frozen=True)
 class _Scores:
-    """Scores of one probe, one row per lane."""
+    """Scores of one probe per lane and query, [S, n]."""
 
     acc: Tensor
     cos: Tensor
     intrusion: Tensor
-    finite: Tensor
 
 
 @task("interference", family="associative", source="McGeoch 1932; Underwood 1957")
-class Interference(Task):
+class Interference(AssociativeTask):
     """Retroactive and proactive interference between two lists (A-B, then A'-C).
 
     Each key of the second list has cosine `similarity` to its partner in the first; at 1 it is the
@@ -54,16 +52,35 @@ class Interference(Task):
     An effect says nothing about a memory that had recalled nothing in the first place: below twice
     the chance level it is marked as not interpretable.
 
+    With ``cue: context`` the first list is also asked for without a context and in the other
+    list's: `context_effect` is what the right context adds to `retro_acc`, `context_selectivity`
+    the cosine to B with the right context minus that with the wrong one, over keys that have a
+    partner.
+    `context_selectivity_src` is the figure that has gone by that name: the distance between the
+    cosine to B in the first context and the cosine to C, for the same key, in the second. It says
+    how unequally both lists are recalled, and is 0 for a memory that recalls both.
+
+    Presets fix all parameters but `episodes`, and have Gaussian keys, values and contexts, decoded
+    among the values of both lists. ``ar-source``: D = 32, 5 pairs, keys plus .1 N(0, I) in the
+    second list. ``episodic-source``: D = 32, 5 pairs, then 15 under the first three keys plus
+    .2 N(0, I), each event in a context of its own of width 16, which is the cue.
+
     Args:
         dim: Width of keys and values where `key_dim` or `value_dim` is not given.
         items: Pairs per list.
         similarity: Cosine between partner keys.
-        cue: Whether lists have a context or times of their own that are given back as a cue.
-        context_dim: Width of contexts, with ``cue: context``.
+        cue: Whether lists have a context or times of their own that are given back as a cue;
+            ``wrong-context`` gives the other list's context.
+        context_dim: Width of contexts, if there are any.
         pool: Number of value codes; chance is 1/pool.
         episodes: Independent pairs of lists per seed.
         key_dim: Width of keys.
         value_dim: Width of values.
+        preset: A design of an earlier comparison in place of these parameters.
+
+    Raises:
+        InvalidParameter: If there are too few codes for two lists, or a preset is given together
+            with another value of a parameter that it fixes.
     """
 
     def __init__(
@@ -72,183 +89,211 @@ class Interference(Task):
         dim: Annotated[int, Ge(2)] = 64,
         items: Annotated[int, Ge(1)] = 10,
         similarity: Annotated[float, Ge(0), Le(1)] = 0.9,
-        cue: Literal["none", "context", "time"] = "none",
+        cue: Cue = "none",
         context_dim: Annotated[int, Ge(2)] = 16,
         pool: Annotated[int, Ge(2)] = 1024,
         episodes: Annotated[int, Ge(1)] = 20,
         key_dim: Annotated[int, Ge(2)] | None = None,
         value_dim: Annotated[int, Ge(2)] | None = None,
+        preset: Literal["none", "ar-source", "episodic-source"] = "none",
     ) -> None:
         if 2 * items > pool:
             raise InvalidParameter(
                 "items", f"two lists of {items} need {2 * items} codes", "raise pool"
             )
-        self.items = items
+        self.items = (items, items)
         self.similarity = similarity
-        self.cue = cue
-        self.context_dim = context_dim if cue == "context" else 0
+        self.cue: Cue = cue
+        self.context_dim = context_dim if cue in ("context", "wrong-context") else 0
         self.pool = pool
         self.episodes = episodes
         self.key_dim = key_dim or dim
         self.value_dim = value_dim or dim
+        self.source = SOURCES.get(preset)
+        if self.source is not None:
+            _refuse_others(
+                preset, dim=dim, items=items, similarity=similarity, cue=cue,
+                context_dim=context_dim, pool=pool, key_dim=key_dim, value_dim=value_dim,
+            )  # fmt: skip
+            self.items = (self.source.first, self.source.second)
+            self.key_dim = self.value_dim = self.source.dim
+            self.context_dim = self.source.context_dim
+            self.cue = "context" if self.context_dim else "none"
+            self.pool = sum(self.items)
 
+    @override
     def requires(self) -> frozenset[str]:
-        """The capability that the cue needs."""
-        needs = {"none": [], "context": ["uses_context"], "time": ["uses_time"]}
-        return frozenset(needs[self.cue])
+        """Values that differ from their keys, and the capability that the cue needs."""
+        return super().requires() | NEEDS[self.cue]
 
+    @override
     def dictates(self) -> dict[str, int]:
         """Sizes of keys, values and contexts, and the events of both lists together."""
-        return {
-            "key_dim": self.key_dim,
-            "value_dim": self.value_dim,
-            "context_dim": self.context_dim,
-            "max_events": 2 * self.items,
-        }
+        return self.sizes(sum(self.items))
 
+    @override
     def run(self, bench: Workbench) -> list[Outcome]:
         """One outcome per seed, averaged over its episodes."""
-        lanes = bench.lanes([self.dictates()] * len(bench.seeds)).repeat(self.episodes)
-        generators = [
-            bench.torch_rng(seed, "test", "episode", episode)
-            for seed in bench.seeds
-            for episode in range(self.episodes)
-        ]
-        book = codebooks(generators, self.pool, self.value_dim).to(bench.device)
-        first, second, control_second, control_first = self._lists(generators, bench.device)
-        fresh = lanes.init_state()
-        after_first = self._write(lanes, fresh, first, book)
+        episodes = EpisodeLanes(bench, self.dictates(), self.episodes)
+        lists = self.lists(episodes.generators, bench.device)
+        first, second = lists.first, lists.second
+        after_first = _written(episodes, episodes.fresh, first)
         bench.progress(1, 4)
-        after_both = self._write(lanes, after_first, second, book)
+        after_both = _written(episodes, after_first, second)
         bench.progress(2, 4)
-        after_control = self._write(lanes, after_first, control_second, book)
+        after_control = _written(episodes, after_first, lists.control_second)
         bench.progress(3, 4)
-        control = self._write(lanes, fresh, control_first, book)
-        after_unrelated = self._write(lanes, control, second, book)
+        control = _written(episodes, episodes.fresh, lists.control_first)
+        after_unrelated = _written(episodes, control, second)
         bench.progress(4, 4)
-        probes = {
-            "retro_immediate": self._probe(lanes, after_first, first, second, book),
-            "retro_acc": self._probe(lanes, after_both, first, second, book),
-            "retro_control": self._probe(lanes, after_control, first, second, book),
-            "pro_acc": self._probe(lanes, after_both, second, first, book),
-            "pro_control": self._probe(lanes, after_unrelated, second, first, book),
+        asked = {
+            "retro_immediate": (after_first, first),
+            "retro_acc": (after_both, first),
+            "retro_control": (after_control, first),
+            "pro_acc": (after_both, second),
+            "pro_control": (after_unrelated, second),
         }
-        return [self._outcome(probes, lane) for lane in range(len(bench.seeds))]
+        probes = {
+            name: self._probe(episodes, name, state, events, lists.book)
+            for name, (state, events) in asked.items()
+        }
+        swapped: dict[str, Tensor] = {}
+        if self.cue == "context":
+            swapped = self._swapped(episodes, after_both, lists, probes["retro_acc"])
+        return episodes.outcomes(lambda rows: self._outcome(probes, swapped, rows))
 
-    def _lists(
-        self, generators: list[torch.Generator], device: torch.device
-    ) -> tuple[_List, _List, _List, _List]:
-        """Both lists, and for each the control whose keys are orthogonal to the other's."""
-        parts: list[list[Tensor]] = [[], [], [], [], [], []]
-        for generator in generators:
-            a = unit_keys(generator, self.items, self.key_dim)
-            beside = orthogonal_to(generator, a)
-            a2 = at_cosine(a, beside, self.similarity)
-            codes = torch.randperm(self.pool, generator=generator)[: 2 * self.items]
-            drawn = (a, a2, beside, orthogonal_to(generator, a2), codes, self._contexts(generator))
-            for part, value in zip(parts, drawn, strict=True):
-                part.append(value)
-        a, a2, a2_control, a_control, codes, contexts = (torch.stack(p).to(device) for p in parts)
-        b, c = codes[:, : self.items], codes[:, self.items :]
-        return (
-            self._list(a, b, contexts, 0),
-            self._list(a2, c, contexts, 1),
-            self._list(a2_control, c, contexts, 1),
-            self._list(a_control, b, contexts, 0),
-        )
-
-    def _contexts(self, generator: torch.Generator) -> Tensor:
-        """Contexts [2, 1 + items, C]: per list its own, then one per event around it."""
-        if not self.context_dim:
-            return torch.zeros(2, 1 + self.items, 0)
-        own = torch.linalg.qr(torch.randn(self.context_dim, 2, generator=generator)).Q.T
-        noise = torch.randn(2, self.items, self.context_dim, generator=generator)
-        events = normalize(own[:, None] + CONTEXT_NOISE * noise / self.context_dim**0.5, dim=-1)
-        return torch.cat([own[:, None], events], dim=1)
-
-    def _list(self, keys: Tensor, codes: Tensor, contexts: Tensor, which: int) -> _List:
-        times = None
-        if self.cue == "time":
-            start = which * self.items
-            times = torch.arange(start, start + self.items, dtype=keys.dtype, device=keys.device)
-            times = times.expand(keys.shape[0], -1)
-        if not self.context_dim:
-            return _List(keys, codes, times, None, None)
-        cue = contexts[:, which, :1].expand(-1, self.items, -1)
-        return _List(keys, codes, times, contexts[:, which, 1:], cue)
-
-    def _write(self, lanes: Lanes, state: State, events: _List, book: Tensor) -> State:
-        index = events.codes[..., None].expand(-1, -1, self.value_dim)
-        values = book.gather(1, index)
-        return lanes.write(state, events.keys, values, events.times, events.contexts)
+    def lists(self, generators: list[torch.Generator], device: torch.device) -> PairedLists:
+        """Both lists and their controls, for each lane's generator."""
+        if self.source is not None:
+            return self.source.draw(generators, device)
+        return similar_lists(
+            generators, device,
+            items=self.items[0], similarity=self.similarity,
+            key_dim=self.key_dim, value_dim=self.value_dim, pool=self.pool,
+            context_dim=self.context_dim, timed=self.cue == "time",
+        )  # fmt: skip
 
     def _probe(
-        self, lanes: Lanes, state: State, asked: _List, other: _List, book: Tensor
+        self, episodes: EpisodeLanes, name: str, state: State, asked: PairList, book: Tensor
     ) -> _Scores:
-        reads = lanes.read(state, asked.keys, asked.times, asked.cue, value_dim=self.value_dim)
-        finite = reads.isfinite().all(-1).all(-1)
-        reads = reads.nan_to_num(0.0, 0.0, 0.0)
+        cue = {"context": asked.own, "wrong-context": asked.other}.get(self.cue)
+        reads = episodes.read(name, state, asked.keys, asked.times, cue)
+        rival = asked.rivals.unbind(-1)
+        intrusions = [torch.where(r >= 0, hits(reads, book, r.clamp(min=0)), 0.0) for r in rival]
         return _Scores(
-            hits(reads, book, asked.codes).mean(-1),
-            cosines(reads, book, asked.codes).mean(-1),
-            hits(reads, book, other.codes).mean(-1),
-            finite,
+            hits(reads, book, asked.codes),
+            cosines(reads, book, asked.codes),
+            torch.stack(intrusions).sum(0),
         )
 
-    def _outcome(self, probes: dict[str, _Scores], lane: int) -> Outcome:
-        rows = slice(lane * self.episodes, (lane + 1) * self.episodes)
-        for name, probe in probes.items():
-            if not bool(probe.finite[rows].all()):
-                return Outcome("nonfinite", f"a read of probe {name} was not finite")
-        acc = {name: float(p.acc[rows].double().mean()) for name, p in probes.items()}
-        cos = {name: float(p.cos[rows].double().mean()) for name, p in probes.items()}
+    def _swapped(
+        self, episodes: EpisodeLanes, state: State, lists: PairedLists, cued: _Scores
+    ) -> dict[str, Tensor]:
+        """Recall of the first list without a context and in the other's, beside that in its own."""
+        first, rival, pairs = lists.first, lists.second.codes, slice(lists.partners)
+        uncued = episodes.read("retro_acc_uncued", state, first.keys)
+        misled = episodes.read("retro_acc_misled", state, first.keys, None, first.other)
+        own = cued.cos[:, pairs]
+        to_own = cosines(misled, lists.book, first.codes)[:, pairs]
+        to_rival = cosines(misled[:, pairs], lists.book, rival[:, pairs])
+        return {
+            "retro_acc_uncued": hits(uncued, lists.book, first.codes),
+            "retro_acc_misled": hits(misled, lists.book, first.codes),
+            "context_selectivity": own - to_own,
+            "context_selectivity_src": (own - to_rival).abs(),
+        }
+
+    def _outcome(
+        self, probes: dict[str, _Scores], swapped: dict[str, Tensor], rows: slice
+    ) -> Outcome:
+        acc = {name: mean(probe.acc, rows) for name, probe in probes.items()}
+        cos = {name: mean(probe.cos, rows) for name, probe in probes.items()}
         metrics = [
-            *self._proportions(acc, ""),
-            *self._proportions(cos, "_cos"),
+            *self._proportions(acc),
+            *self._cosines(cos),
             _share("retro_intrusion", probes["retro_acc"], rows),
             _share("pro_intrusion", probes["pro_acc"], rows),
+            *self._context_effects(acc, {n: mean(v, rows) for n, v in swapped.items()}),
         ]
+        first, second = self.items
+        asked = (5 if swapped else 3) * first + 2 * second
+        outcome = Outcome(metrics=metrics, n_eval=asked * self.episodes)
         unclear = [
             effect
             for effect, before in (("retro", "retro_immediate"), ("pro", "pro_control"))
             if acc[before] < 2 / self.pool
         ]
-        notes: dict[str, Any] = {}
         if unclear:
-            notes["not_interpretable"] = unclear
-            notes["warnings"] = [
+            outcome.marks = (NOT_INTERPRETABLE,)
+            outcome.notes["not_interpretable"] = unclear
+            outcome.notes["warnings"] = [
                 f"its {' and '.join(unclear)} effects are not interpretable: recall was below "
                 "twice the chance level before any interference"
             ]
-        return Outcome(metrics=metrics, n_eval=5 * self.items * self.episodes, notes=notes)
+        return outcome
 
-    def _proportions(self, scores: dict[str, float], suffix: str) -> list[Metric]:
-        """The five probes and the effects between them, from accuracies or from cosines."""
-        low = -1.0 if suffix else 0.0
-        chance = 0.0 if suffix else 1 / self.pool
-        probes = [
+    def _proportions(self, acc: dict[str, float]) -> list[Metric]:
+        """Accuracies of the five probes and the effects between them."""
+        tested = ("retro_acc", "pro_acc")
+        return [
+            *(
+                accuracy(name, value, 1 / self.pool, primary=name in tested)
+                for name, value in acc.items()
+            ),
+            *(difference(name, value, "lower") for name, value in _effects(acc).items()),
+        ]
+
+    def _cosines(self, cos: dict[str, float]) -> list[Metric]:
+        """The same from cosines."""
+        return [
+            *(cosine(f"{name}_cos", value) for name, value in cos.items()),
+            *(
+                difference(f"{name}_cos", value, "lower", of_cosines=True)
+                for name, value in _effects(cos).items()
+            ),
+        ]
+
+    def _context_effects(self, acc: dict[str, float], swapped: dict[str, float]) -> list[Metric]:
+        """What the right context is worth, if contexts were given."""
+        if not swapped:
+            return []
+        effect = acc["retro_acc"] - swapped["retro_acc_uncued"]
+        selectivity = swapped["context_selectivity"]
+        return [
+            accuracy("retro_acc_uncued", swapped["retro_acc_uncued"], 1 / self.pool),
+            accuracy("retro_acc_misled", swapped["retro_acc_misled"], 1 / self.pool),
+            difference("context_effect", effect, "higher"),
+            difference("context_selectivity", selectivity, "higher", of_cosines=True),
             Metric(
-                name + suffix,
-                value,
-                "higher",
-                primary=not suffix and name in ("retro_acc", "pro_acc"),
-                bounds=(low, 1.0),
-                chance=chance,
-                ceiling=1.0,
-            )
-            for name, value in scores.items()
-        ]
-        effects = {
-            "retro_effect": scores["retro_immediate"] - scores["retro_acc"],
-            "retro_interference": scores["retro_control"] - scores["retro_acc"],
-            "pro_interference": scores["pro_control"] - scores["pro_acc"],
-        }
-        bounds = (low - 1.0, 1.0 - low)
-        return probes + [
-            Metric(name + suffix, value, "lower", bounds=bounds) for name, value in effects.items()
-        ]
+                "context_selectivity_src", swapped["context_selectivity_src"], "lower",
+                bounds=(0.0, 2.0),
+            ),
+        ]  # fmt: skip
+
+
+def _effects(scores: dict[str, float]) -> dict[str, float]:
+    """What the other list costs, in the unit of the probes."""
+    return {
+        "retro_effect": scores["retro_immediate"] - scores["retro_acc"],
+        "retro_interference": scores["retro_control"] - scores["retro_acc"],
+        "pro_interference": scores["pro_control"] - scores["pro_acc"],
+    }
+
+
+def _written(episodes: EpisodeLanes, state: State, events: PairList) -> State:
+    return episodes.lanes.write(state, events.keys, events.values, events.times, events.contexts)
 
 
 def _share(name: str, probe: _Scores, rows: slice) -> Metric:
     """Share of answers that belong to the other list."""
-    return Metric(name, float(probe.intrusion[rows].double().mean()), "lower", bounds=(0.0, 1.0))
+    return Metric(name, mean(probe.intrusion, rows), "lower", bounds=(0.0, 1.0))
+
+
+def _refuse_others(preset: str, **given: Any) -> None:
+    """Refuse settings that a preset would leave without effect."""
+    parameters = inspect.signature(Interference).parameters
+    for name, value in given.items():
+        if value != parameters[name].default:
+            raise InvalidParameter(
+                name, f"is fixed by preset '{preset}', got {value}", f"remove {name}, or the preset"
+            )

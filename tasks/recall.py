@@ -8,6 +8,7 @@ S lanes, Q queries, P pool size, V value width.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor
@@ -42,18 +43,47 @@ def hits(reads: Tensor, codebook: Tensor, targets: Tensor, pool: Tensor | None =
         targets: Codes [S, Q].
         pool: Which codes compete, bool [S, P]; all of them if None.
     """
-    rows = max(1, BLOCK // max(1, reads.shape[1] * codebook.shape[1]))
     parts = []
-    for start in range(0, reads.shape[0], rows):
-        lane = slice(start, start + rows)
-        scores = reads[lane] @ codebook[lane].transpose(1, 2)
-        largest = scores.abs().amax(-1, keepdim=True)
+    for lane, scores, slack in _scored(reads, codebook):
         if pool is not None:
             scores = scores.masked_fill(~pool[lane, None, :], -math.inf)
-        tied = scores >= scores.amax(-1, keepdim=True) - TIE * largest
+        tied = scores >= scores.amax(-1, keepdim=True) - slack
         hit = tied.gather(-1, targets[lane, :, None]).squeeze(-1)
         parts.append(hit / tied.sum(-1))
     return torch.cat(parts)
+
+
+def reciprocal_ranks(reads: Tensor, codebook: Tensor, targets: Tensor) -> Tensor:
+    """One over the target's rank among all codes, [S, Q]; the mean over its ranks where it ties.
+
+    Args:
+        reads: [S, Q, V]; a zero vector ties with the whole pool: `chance_reciprocal_rank`.
+        codebook: [S, P, V].
+        targets: Codes [S, Q].
+    """
+    ranks = torch.arange(1, codebook.shape[1] + 1, device=reads.device)
+    summed = torch.cat([ranks.new_zeros(1), (1 / ranks).cumsum(0)])
+    parts = []
+    for lane, scores, slack in _scored(reads, codebook):
+        own = scores.gather(-1, targets[lane, :, None])
+        above = (scores > own + slack).sum(-1)
+        tied = ((scores - own).abs() <= slack).sum(-1)
+        parts.append((summed[above + tied] - summed[above]) / tied)
+    return torch.cat(parts)
+
+
+def chance_reciprocal_rank(pool: int) -> float:
+    """Mean reciprocal rank of guessing among P codes: (1 + 1/2 + ... + 1/P) / P."""
+    return math.fsum(1 / rank for rank in range(1, pool + 1)) / pool
+
+
+def _scored(reads: Tensor, codebook: Tensor) -> Iterator[tuple[slice, Tensor, Tensor]]:
+    """Blocks of lanes, their scores [s, Q, P], and how close scores [s, Q, 1] count as tied."""
+    rows = max(1, BLOCK // max(1, reads.shape[1] * codebook.shape[1]))
+    for start in range(0, reads.shape[0], rows):
+        lane = slice(start, start + rows)
+        scores = reads[lane] @ codebook[lane].transpose(1, 2)
+        yield lane, scores, TIE * scores.abs().amax(-1, keepdim=True)
 
 
 def cosines(reads: Tensor, codebook: Tensor, targets: Tensor) -> Tensor:

@@ -72,17 +72,17 @@ def of(entry: Entry) -> tuple[Parameter, ...]:
 
 def dictated(entry: Entry) -> tuple[str, ...]:
     """Which of the arguments that a task dictates the entry's constructor takes."""
-    from memories.base import DICTATED
+    from memories.base import dictated_names
 
     taken = {name for name, _, _ in _arguments(entry.cls)}
-    return tuple(name for name in DICTATED if name in taken)
+    return tuple(name for name in dictated_names(entry.cls) if name in taken)
 
 
 @cache
 def _own(cls: type, kind: str, name: str) -> tuple[Parameter, ...]:
-    from memories.base import DICTATED
+    from memories.base import dictated_names
 
-    skipped = () if kind == "task" else DICTATED
+    skipped = () if kind == "task" else dictated_names(cls)
     docs = _documented(cls)
     found = []
     for argument, owner, constructor in _arguments(cls):

@@ -13,8 +13,9 @@ from torch.nn.functional import elu, softplus
 from typing_extensions import override
 
 from bench.registry import memory
-from memories.base import AssociativeMemory, InvalidParameter, State
+from memories.base import AssociativeMemory, Gates, InvalidParameter, State
 from memories.features import unit
+from memories.gates import gate
 from memories.matrix import recurrence
 from memories.matrix.normaliser import joined, split, with_ones
 
@@ -50,6 +51,8 @@ class ArFastWeights(AssociativeMemory):
         InvalidParameter: If elu1 features are combined with the delta rule.
     """
 
+    takes_gates = frozenset({"write", "keep"})
+    chunked_scan = True
     key_in: Tensor | None
     value_in: Tensor | None
     value_out: Tensor | None
@@ -145,15 +148,22 @@ class ArFastWeights(AssociativeMemory):
         values: Tensor,
         queries: Tensor,
         *,
+        gates: Gates | None = None,
         inclusive: bool = True,
     ) -> tuple[Tensor, State]:
+        strength = gate(self, gates, "write", softplus(self.strength_logit))
+        decay = (gates or {}).get("keep", self._decay())
+        needs = {"strength": strength}
+        if self.rule == "delta" and decay is not None:
+            needs["decay"] = decay
         reads, weights = recurrence.scan(
             joined(state),
             self._address(keys),
             with_ones(state, self._content(values)),
             self._address(queries),
-            self._write_rule(),
-            self._decay(),
+            recurrence.delta_updates if self.rule == "delta" else recurrence.hebb_updates,
+            decay,
+            rule_gates=needs,
             inclusive=inclusive,
         )
         return self._recalled(reads), split(state, weights, keys.shape[0])
@@ -162,7 +172,7 @@ class ArFastWeights(AssociativeMemory):
         strength = softplus(self.strength_logit)
         if self.rule == "delta":
             return partial(recurrence.delta_updates, strength=strength, decay=self._decay())
-        return lambda _weights, _keys, values: strength * values
+        return partial(recurrence.hebb_updates, strength=strength)
 
     def _decay(self) -> Tensor | None:
         return None if self.decay_logit is None else self.decay_logit.sigmoid()

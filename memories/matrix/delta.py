@@ -11,8 +11,9 @@ from torch import Tensor
 from typing_extensions import override
 
 from bench.registry import memory
-from memories.base import AssociativeMemory, State
+from memories.base import AssociativeMemory, Gates, State
 from memories.features import Phi, feature_map, unit, widest_features
+from memories.gates import gate
 from memories.matrix import recurrence
 
 
@@ -45,6 +46,8 @@ class Delta(AssociativeMemory):
         InvalidParameter: If the feature map cannot have that width.
     """
 
+    takes_gates = frozenset({"write"})
+    chunked_scan = True
     write_strength: Tensor
 
     def __init__(
@@ -120,16 +123,18 @@ class Delta(AssociativeMemory):
         values: Tensor,
         queries: Tensor,
         *,
+        gates: Gates | None = None,
         inclusive: bool = True,
     ) -> tuple[Tensor, State]:
         # p passes over one unit key leave (1 - strength)^p of its error: one stronger pass
-        strength = 1 - (1 - self.write_strength) ** self.passes
+        strength = 1 - (1 - gate(self, gates, "write", self.write_strength)) ** self.passes
         reads, weights = recurrence.scan(
             state["fast_weights"],
             self._phi(keys),
             values,
             self._phi(queries),
-            partial(recurrence.delta_updates, strength=strength),
+            recurrence.delta_updates,
+            rule_gates={"strength": strength},
             inclusive=inclusive,
             chunk=self.chunk,
         )

@@ -10,8 +10,9 @@ from torch import Tensor
 from typing_extensions import override
 
 from bench.registry import memory
-from memories.base import AssociativeMemory, InvalidParameter, State
+from memories.base import AssociativeMemory, Gates, InvalidParameter, State
 from memories.features import KeyNorm, Phi, feature_map, normalise_keys, widest_features
+from memories.gates import gate
 from memories.matrix import recurrence
 from memories.matrix.normaliser import joined, split, with_ones
 
@@ -46,6 +47,8 @@ class LinearAssociator(AssociativeMemory):
             and `normalise` is set.
     """
 
+    takes_gates = frozenset({"write", "keep"})
+    chunked_scan = True
     decay: Tensor
     write_strength: Tensor
 
@@ -128,15 +131,17 @@ class LinearAssociator(AssociativeMemory):
         values: Tensor,
         queries: Tensor,
         *,
+        gates: Gates | None = None,
         inclusive: bool = True,
     ) -> tuple[Tensor, State]:
+        strength = gate(self, gates, "write", self.write_strength)
         reads, weights = recurrence.scan(
             joined(state),
             self._phi(keys),
-            with_ones(state, values),
+            strength[..., None] * with_ones(state, values),
             self._phi(queries),
-            lambda _weights, _keys, values: self.write_strength * values,
-            self.decay,
+            lambda _weights, _keys, updates: updates,
+            gate(self, gates, "keep", self.decay),
             inclusive=inclusive,
         )
         return self._normalised(reads), split(state, weights, keys.shape[0])

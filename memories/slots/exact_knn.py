@@ -11,12 +11,13 @@ from torch import Tensor
 from typing_extensions import override
 
 from bench.registry import memory
-from memories.base import AssociativeMemory, State
+from memories.base import AssociativeMemory, Gates, State
 from memories.features import KeyNorm, normalise_keys
 from memories.slots.blocks import in_blocks
 from memories.slots.masked_softmax import masked_softmax
 from memories.slots.nearest import nearest, rounding
 from memories.slots.ring import ring_age, ring_valid, ring_write
+from memories.slots.ring_view import ring_views
 
 
 @memory("exact-knn", family="slots", source="Cover & Hart 1967")
@@ -43,6 +44,7 @@ class ExactKnn(AssociativeMemory):
     """
 
     slot_state = ("keys", "values")
+    chunked_scan = True
     temperature: Tensor
 
     def __init__(
@@ -102,6 +104,31 @@ class ExactKnn(AssociativeMemory):
     ) -> Tensor:
         return in_blocks(partial(self._recall, state, self._newest_first(state)), queries)
 
+    @override
+    def scan(
+        self,
+        state: State,
+        keys: Tensor,
+        values: Tensor,
+        queries: Tensor,
+        *,
+        gates: Gates | None = None,
+        inclusive: bool = True,
+    ) -> tuple[Tensor, State]:
+        if gates:
+            return super().scan(state, keys, values, queries, gates=gates, inclusive=inclusive)
+        slots = {name: state[name] for name in self.slot_state}
+        events = {"keys": normalise_keys(keys, self.key_norm), "values": values}
+        probes = normalise_keys(queries, self.key_norm)
+        reads = [values.new_zeros(0, self.value_dim)]
+        for view in ring_views(slots, events, state["count"], inclusive=inclusive):
+            weights, position = self._nearest(
+                view.entries["keys"], probes[view.queries], view.visible
+            )
+            # weights of what is not visible are zero, and what is not in use holds zeros
+            reads.append((weights[..., None] * view.entries["values"][position]).sum(1))
+        return torch.cat(reads), self.write(state, keys, values)
+
     def read_info(self, state: State, queries: Tensor) -> dict[str, Tensor]:
         """Values [Q, V] and what they came from.
 
@@ -135,16 +162,20 @@ class ExactKnn(AssociativeMemory):
         squares = (probes * probes).sum(-1)[:, None] + (keys * keys).sum(-1)
         return (2 * products - squares).clamp(max=0)
 
-    def _neighbours(self, state: State, keys: Tensor, probes: Tensor) -> tuple[Tensor, Tensor]:
-        """Weights and slots [Q, k] of the nearest events."""
-        valid = self.valid(state)
-        scores = torch.where(valid, self._similarities(keys, probes), -torch.inf)
+    def _nearest(self, keys: Tensor, probes: Tensor, visible: Tensor) -> tuple[Tensor, Tensor]:
+        """Weights and positions [Q, k] of the nearest of the visible among L newest-first keys."""
+        scores = torch.where(visible, self._similarities(keys, probes), -torch.inf)
         lengths = probes.norm(dim=-1)[:, None], keys.norm(dim=-1)
         scale = (
             lengths[0] * lengths[1] if self.similarity == "dot" else (lengths[0] + lengths[1]) ** 2
         )
         position = nearest(scores.detach(), self.k, rounding(keys) * scale.detach())
-        weights = masked_softmax(scores.gather(-1, position) / self.temperature, valid[position])
+        found = visible.expand_as(scores).gather(-1, position)
+        return masked_softmax(scores.gather(-1, position) / self.temperature, found), position
+
+    def _neighbours(self, state: State, keys: Tensor, probes: Tensor) -> tuple[Tensor, Tensor]:
+        """Weights and slots [Q, k] of the nearest events."""
+        weights, position = self._nearest(keys, probes, self.valid(state))
         return weights, ring_age(state["count"], self.capacity)[position]
 
     def _recall(self, state: State, keys: Tensor, queries: Tensor) -> Tensor:

@@ -11,11 +11,12 @@ from torch import Tensor
 from typing_extensions import override
 
 from bench.registry import memory
-from memories.base import AssociativeMemory, State
+from memories.base import AssociativeMemory, Gates, State
 from memories.features import KeyNorm, normalise_keys
 from memories.slots.blocks import in_blocks
 from memories.slots.masked_softmax import masked_softmax
 from memories.slots.ring import capacity_within, ring_age, ring_valid, ring_write
+from memories.slots.ring_view import ring_views
 
 
 @memory("ring-attention", family="slots", source="Ramsauer et al. 2020")
@@ -40,6 +41,7 @@ class RingAttention(AssociativeMemory):
     """
 
     slot_state = ("keys", "values")
+    chunked_scan = True
     beta: Tensor
     recency: Tensor
 
@@ -108,6 +110,32 @@ class RingAttention(AssociativeMemory):
         attend = partial(self._attend, state, self._in_use(state, "keys"))
         return in_blocks(lambda block: attend(block)[1] @ values, queries)
 
+    @override
+    def scan(
+        self,
+        state: State,
+        keys: Tensor,
+        values: Tensor,
+        queries: Tensor,
+        *,
+        gates: Gates | None = None,
+        inclusive: bool = True,
+    ) -> tuple[Tensor, State]:
+        if gates:
+            return super().scan(state, keys, values, queries, gates=gates, inclusive=inclusive)
+        slots = {name: state[name] for name in self.slot_state}
+        events = {"keys": normalise_keys(keys, self.key_norm), "values": values}
+        reads = [values.new_zeros(0, self.value_dim)]
+        for view in ring_views(slots, events, state["count"], inclusive=inclusive):
+            _, weights = self._weights(
+                queries[view.queries],
+                view.entries["keys"],
+                self.recency * view.age,
+                view.visible,
+            )
+            reads.append(weights @ view.entries["values"])
+        return torch.cat(reads), self.write(state, keys, values)
+
     def read_info(self, state: State, queries: Tensor) -> dict[str, Tensor]:
         """Values [Q, V] and what they came from.
 
@@ -128,10 +156,15 @@ class RingAttention(AssociativeMemory):
 
     def _attend(self, state: State, keys: Tensor, queries: Tensor) -> tuple[Tensor, Tensor]:
         """Similarities and weights [Q, M] of the last step."""
-        valid = self.valid(state)
         penalty = self.recency * ring_age(state["count"], self.capacity)
+        return self._weights(queries, keys, penalty, self.valid(state))
+
+    def _weights(
+        self, queries: Tensor, keys: Tensor, penalty: Tensor, visible: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Similarities and weights [Q, L] of the last step over the visible of L keys."""
         probe = normalise_keys(queries, self.key_norm)
         for _ in range(self.steps - 1):
-            probe = masked_softmax(self.beta * (probe @ keys.mT) - penalty, valid) @ keys
+            probe = masked_softmax(self.beta * (probe @ keys.mT) - penalty, visible) @ keys
         sim = probe @ keys.mT
-        return sim, masked_softmax(self.beta * sim - penalty, valid)
+        return sim, masked_softmax(self.beta * sim - penalty, visible)

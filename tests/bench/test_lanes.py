@@ -191,6 +191,13 @@ def test_the_state_of_a_fresh_stack_can_be_changed_lane_by_lane():
 
 
 @torch.no_grad()
+def test_the_memory_of_each_lane_can_be_had():
+    memories = [Gain(seed) for seed in range(S)]
+    stack = Lanes(memories)
+    assert list(map(id, stack.memories)) == list(map(id, memories))
+    assert [id(m) for m in stack.select([2, 0]).memories] == [id(memories[2]), id(memories[0])]
+
+
 def test_a_memory_without_parameters_is_stacked_by_its_lane_numbers():
     stack = Lanes([MeanValue(D, V) for _ in range(S)])
     given = data()

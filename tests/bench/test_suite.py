@@ -162,7 +162,7 @@ def test_all_problems_are_reported_at_once_in_the_order_of_the_file(write: Write
         "  help: did you mean 'ar-fast-weights'? 'memb list memories' shows all\n"
         "- unknown key 'gama'\n"
         "  --> suite.yaml:5:22   memories[1].gama\n"
-        "  help: allowed are name, label, params, tune, tasks; parameters go under params\n"
+        "  help: allowed are name, label, params, tune, meta, tasks; parameters go under params\n"
         "- unknown parameter 'topk' of fake-rag\n"
         "  --> suite.yaml:6:31   memories[2].params.topk\n"
         "  help: did you mean 'top_k'? fake-rag takes top_k, decay, mode, sizes, gain, soft\n"

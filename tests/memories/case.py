@@ -60,11 +60,16 @@ def build(
     key_dim: int = KEY_DIM,
     value_dim: int = VALUE_DIM,
     max_events: int = MAX_EVENTS,
+    context_dim: int = 0,
     **params: Any,
 ) -> Any:
     """A registered memory, given what its constructor asks for."""
     cls = registry.get("memory", name).cls
-    dictated = {"max_events": max_events, "generator": generator(seed)}
+    dictated = {
+        "max_events": max_events,
+        "context_dim": context_dim,
+        "generator": generator(seed),
+    }
     wanted = inspect.signature(cls).parameters
     taken = {key: value for key, value in dictated.items() if key in wanted}
     return cls(key_dim, value_dim, **taken, **params)

@@ -99,6 +99,17 @@ def test_linear_associator_decodes_what_the_mean_of_both_formulas_says(
             [64, 128, 256, 512, 1024],
             [1, 1, 0.91, 0.49, 0.25],
         ),
+        (
+            "ridge-assoc",
+            {"phi": "randproj", "features": 39},
+            [32, 64, 128, 256, 512],
+            [1, 1, 0.92, 0.46, 0.15],
+        ),
+        ("ridge-assoc", {}, [64, 128, 256, 512, 1024], [1, 1, 0.83, 0.34, 0.1]),
+        ("sdm", {"locations": 63}, [32, 64, 128, 256, 512], [1, 0.99, 0.88, 0.53, 0.18]),
+        ("sdm", {"locations": 252}, [64, 128, 256, 512, 1024], [1, 1, 1, 0.92, 0.6]),
+        ("hrr", {"width": 4096}, [32, 64, 128, 256, 512], [1, 1, 0.97, 0.67, 0.28]),
+        ("hrr", {"width": 16384}, [64, 128, 256, 512], [1, 1, 1, 0.95]),
     ],
 )
 def test_accuracy_at_equal_state_is_that_of_the_reference_table(

@@ -133,11 +133,12 @@ def poisoned(memory: AssociativeMemory, state: State) -> State:
 
 
 WITH_SLOTS = [
-    *(case for case in CASES if registry.get("memory", case.name).cls.slot_state),
+    *(case for case in CASES if case.build().slot_state),
     Case("ar-rag", {"capacity": 20, "top_k": 8}),
     Case("ar-rag", {"capacity": 9, "fusion": "residual-attn", "value_dim": 8}),
 ]
-RINGS = [case for case in CASES if case.name in ("exact-knn", "ring-attention", "ar-rag")]
+KEEPS_EVERY_EVENT = ("exact-knn", "ring-attention", "ar-rag", "episodic-linear")
+RINGS = [case for case in CASES if case.name in KEEPS_EVERY_EVENT]
 
 
 @pytest.mark.parametrize("case", WITH_SLOTS, ids=lambda case: case.id)
@@ -146,7 +147,7 @@ def test_slots_not_in_use_are_never_read(case: Case, n: int) -> None:
     memory = case.build()
     keys, values = events(5, n, value_dim=memory.value_dim)
     state = memory.write(memory.init_state(), keys, values)
-    assert int(memory.valid(state).sum()) == n
+    assert int(memory.valid(state).sum()) <= n  # a gate may decline an event
     unused = poisoned(memory, state)
     assert any(entry.isnan().any() for entry in unused.values())
     queries = events(6, 8)[0].requires_grad_()

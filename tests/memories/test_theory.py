@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+from scipy.special import ndtr
 
 from tests.memories import theory
 
@@ -83,3 +84,50 @@ def test_delta_energies_reach_one_in_the_steady_state() -> None:
     energies = theory.delta_energies(600, 32)
     assert energies[400] == pytest.approx(1.0, abs=1e-3)
     assert energies[-1] == 1.0
+
+
+@pytest.mark.parametrize(("load", "error"), [(0.105, 0.001), (0.138, 0.0036), (0.185, 0.01)])
+def test_hopfield_bit_errors_are_the_textbook_ones(load: float, error: float) -> None:
+    """The table of Hertz, Krogh & Palmer (1991): load P/n and probability of an unstable bit."""
+    assert theory.hopfield_bit_error(10**6, round(load * 10**6)) == pytest.approx(error, rel=0.03)
+
+
+def test_the_hopfield_network_breaks_down_at_the_load_of_amit_gutfreund_and_sompolinsky() -> None:
+    load, overlap = theory.hopfield_critical_load()
+    assert load == pytest.approx(0.13791, abs=1e-5)
+    assert overlap == pytest.approx(0.9674, abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("load", "overlap"), [(0.05, 0.99999), (0.10, 0.9980), (0.12, 0.9932), (0.13, 0.9872)]
+)
+def test_hopfield_overlaps_below_the_critical_load(load: float, overlap: float) -> None:
+    """The larger root of sqrt(2 alpha) = erf(y)/y - 2/sqrt(pi) e^(-y^2), solved by other means."""
+    assert theory.hopfield_overlap(load) == pytest.approx(overlap, abs=1e-4)
+
+
+@pytest.mark.parametrize(("n", "signal"), [(32, 0.438), (128, 0.293)])
+def test_ridge_shrinks_the_signal_as_random_matrix_theory_says(n: int, signal: float) -> None:
+    assert theory.ridge_signal(n, 64, 1.0) == pytest.approx(signal, abs=1e-3)
+
+
+def test_ridge_without_a_ridge_keeps_the_rank() -> None:
+    """lambda -> 0: everything below D, D/N above."""
+    assert theory.ridge_signal(32, 64, 1e-9) == pytest.approx(1, abs=1e-6)
+    assert theory.ridge_signal(128, 64, 1e-9) == pytest.approx(0.5, abs=1e-6)
+
+
+def test_sdm_overlaps_of_4096_locations() -> None:
+    """k = 40: the mean is 0.39; the mean square grows from 0.54 as keys become similar."""
+    mean, square = theory.sdm_overlap(4096, 40, 64)
+    assert mean == pytest.approx(1600 / 4096)
+    assert square == pytest.approx(0.665, abs=1e-3)
+    assert theory.sdm_overlap(4096, 40, 256)[1] == pytest.approx(0.574, abs=1e-3)
+    assert theory.sdm_overlap(4096, 40, 10**9)[1] == pytest.approx(mean + mean**2, abs=1e-3)
+
+
+def test_sdm_bit_errors_approach_the_formula_of_a_fixed_number_of_active_locations() -> None:
+    """Phi(-sqrt(M/((T-1)(1 + p^2 M)))) once many are active and keys are wide."""
+    n, locations, share = 40_000, 100_000, 0.01
+    plain = ndtr(-math.sqrt(locations / ((n - 1) * (1 + share**2 * locations))))
+    assert theory.sdm_bit_error(n, locations, share, 10**9) == pytest.approx(plain, rel=0.01)

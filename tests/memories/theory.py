@@ -10,8 +10,9 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from scipy.optimize import brentq
-from scipy.special import betainc, lambertw, ndtr
+from scipy.optimize import brentq, minimize_scalar
+from scipy.special import betainc, lambertw, ndtr, ndtri
+from scipy.stats import binom
 
 NODES, WEIGHTS = np.polynomial.hermite_e.hermegauss(200)
 WEIGHTS = WEIGHTS / WEIGHTS.sum()
@@ -62,6 +63,99 @@ def delta_energies(n: int, key_dim: int) -> np.ndarray:
             )
         energies.append(a)
     return np.array(energies)
+
+
+def gated_delta_signal(lag: int, key_dim: int, strength: float, decay: float) -> float:
+    """E[r.v] of the gated delta rule: each later event decays all and erases strength/D of it."""
+    return strength * (decay * (1 - strength / key_dim)) ** lag
+
+
+def pseudo_inverse_cosine(n: int, key_dim: int) -> float:
+    """Mean cosine, and its square the energy kept: n values are projected on rank D."""
+    return math.sqrt(min(1.0, key_dim / n))
+
+
+def pseudo_inverse_noise(n: int, key_dim: int, noise: float) -> float:
+    """E|r - v|^2 for queries with `noise` per coordinate, keys Gaussian of variance 1/D, n < D.
+
+    noise^2 E|W|^2, and E tr (K K^T)^-1 = n D / (D - n - 1) for such keys (inverse Wishart).
+    """
+    return noise**2 * n * key_dim / (key_dim - n - 1)
+
+
+def ridge_signal(n: int, key_dim: int, ridge: float) -> float:
+    """E[r.v], from the Stieltjes transform g of the Marchenko-Pastur law of the Gram matrix."""
+    b = ridge + n / key_dim - 1
+    g = (-b + math.sqrt(b**2 + 4 * ridge)) / (2 * ridge)
+    return key_dim / n * (1 - ridge * g)
+
+
+def hopfield_bit_error(n_bits: int, patterns: int) -> float:
+    """Share of a stored pattern's bits that the first step flips: P-1 others add n-1 signs each."""
+    return float(ndtr(-math.sqrt((n_bits - 1) / (patterns - 1))))
+
+
+def hetero_bit_error(key_bits: int, patterns: int) -> float:
+    """Share of wrong bits in one step from keys to values."""
+    return float(ndtr(-math.sqrt(key_bits / (patterns - 1))))
+
+
+def _hopfield_root_load(y: float) -> float:
+    """sqrt(2 alpha) at which the overlap is erf(y) (Amit, Gutfreund & Sompolinsky 1985)."""
+    return math.erf(y) / y - 2 / math.sqrt(math.pi) * math.exp(-(y**2))
+
+
+def hopfield_critical_load() -> tuple[float, float]:
+    """The largest load alpha with retrieval, and the overlap there."""
+    peak = minimize_scalar(lambda y: -_hopfield_root_load(y), bounds=(0.5, 5), method="bounded").x
+    return _hopfield_root_load(peak) ** 2 / 2, math.erf(peak)
+
+
+def hopfield_overlap(load: float) -> float:
+    """Overlap with a stored pattern after settling, below the critical load."""
+    peak = minimize_scalar(lambda y: -_hopfield_root_load(y), bounds=(0.5, 5), method="bounded").x
+    target = math.sqrt(2 * load)
+    return math.erf(brentq(lambda y: _hopfield_root_load(y) - target, peak, 50))
+
+
+def sdm_overlap(locations: int, top_k: int, key_dim: int) -> tuple[float, float]:
+    """Mean and mean square of the number of locations that two random keys share.
+
+    The second: Poisson part, mean squared, and what finite D adds through similar keys.
+    """
+    p = top_k / locations
+    density = math.exp(-(ndtri(1 - p) ** 2) / 2) / math.sqrt(2 * math.pi)
+    mean = top_k**2 / locations
+    return mean, mean + mean**2 + locations**2 * density**4 / key_dim
+
+
+def sdm_cosine(n: int, locations: int, top_k: int, key_dim: int) -> float:
+    """Mean cosine of a read: each other event leaks its share of the k locations."""
+    _, second = sdm_overlap(locations, top_k, key_dim)
+    return 1 / math.sqrt(1 + (n - 1) * second / top_k**2)
+
+
+def sdm_bit_error(n: int, locations: int, share: float, key_bits: int) -> float:
+    """Share of wrong bits of n values of -1 and +1, a share of the locations within the radius.
+
+    A key that has a active locations reads the signal a, and from each other event the variance
+    a p + a^2 (p^2 + phi(tau)^4 / (D p^2)); a itself is binomial.
+    """
+    active = np.arange(1, locations + 1)
+    density = math.exp(-(ndtri(share) ** 2) / 2) / math.sqrt(2 * math.pi)
+    shared = share / active + share**2 + density**4 / (key_bits * share**2)
+    errors = ndtr(-1 / np.sqrt((n - 1) * shared))
+    return float(binom.pmf(active, locations, share) @ errors)
+
+
+def sdm_near_data(n: int, share: float, key_bits: int) -> float:
+    """What n-1 other patterns add to a signal of one when keys are their own values.
+
+    Of the active locations of a key the mean correlation with it is phi(tau)/p standard units, and
+    so is that of every other key that reaches them.
+    """
+    density = math.exp(-(ndtri(share) ** 2) / 2) / math.sqrt(2 * math.pi)
+    return (n - 1) * density**2 / (key_bits * share)
 
 
 def softmax_weight_orthonormal(n: int, beta: float) -> float:

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
-from tests.memories.case import build, unit_rows
+from tests.memories.case import build, feature_reference, unit_rows
+from tests.reference import gated_delta, hopfield, hrr, ridge_assoc, sdm
 
 pytestmark = pytest.mark.perf
 
@@ -87,12 +89,96 @@ def test_writing_at_once_beats_writing_event_by_event(
     assert single / whole >= bar
 
 
+REFERENCES: dict[str, tuple[dict[str, Any], Callable[[Any], Callable[..., Tensor]]]] = {
+    "gated-delta": (
+        {},
+        lambda m: partial(gated_delta.recall, phi=feature_reference(m), decay=float(m.decay)),
+    ),
+    "ridge-assoc": (
+        {},
+        lambda m: partial(ridge_assoc.recall, phi=feature_reference(m), ridge=float(m.ridge)),
+    ),
+    "sdm": (
+        {},
+        lambda m: partial(
+            sdm.recall, locations=m.locations, active=sdm.nearest(m.addresses, m.top_k)
+        ),
+    ),
+    "hrr": (
+        {},
+        lambda m: partial(
+            hrr.recall,
+            frequencies=m.frequencies,
+            spread=torch.complex(*m.spread.mT.chunk(2)),
+            length_scale=float(m.length_scale),
+        ),
+    ),
+    "hopfield": ({"steps": 2}, lambda m: partial(hopfield.recall, steps=m.steps)),
+}
+"""Memories whose speed is told against the loops that define them, written and read at once."""
+
+
 @torch.no_grad()
-@pytest.mark.parametrize("name", ["delta", "linear-assoc"])
+@pytest.mark.parametrize(
+    ("name", "bar"),
+    [("gated-delta", 8), ("ridge-assoc", 8), ("sdm", 1.5), ("hrr", 5), ("hopfield", 8)],
+)
+def test_memories_beat_the_loops_that_define_them(
+    benchmark: Any, events: tuple[Tensor, Tensor], name: str, bar: float
+) -> None:
+    """Writes of 1,024 events against single writes, and writes with 8 reads against the loop."""
+    params, reference = REFERENCES[name]
+    memory = build(name, key_dim=DIM, value_dim=DIM, **params)
+    loop, (keys, values), queries = reference(memory), events, events[0][:8]
+
+    def write() -> Any:
+        return memory.write(memory.init_state(), keys, values)
+
+    def single_writes() -> Any:
+        state = memory.init_state()
+        for k, v in zip(keys.split(1), values.split(1), strict=True):
+            state = memory.write(state, k, v)
+        return state
+
+    at_once, one_by_one = write(), single_writes()
+    for entry in at_once:
+        torch.testing.assert_close(at_once[entry], one_by_one[entry], rtol=1e-4, atol=1e-4)
+    whole, single = fastest(write, single_writes)
+    recalled, looped = fastest(
+        lambda: memory.read(write(), queries), lambda: loop(keys, values, queries)
+    )
+    benchmark.extra_info["speedup_over_single_writes"] = single / whole
+    benchmark.extra_info["speedup_over_the_defining_loop"] = looped / recalled
+    benchmark.extra_info["events_per_second"] = N / whole
+    benchmark(write)
+    assert single / whole >= bar
+    assert looped / recalled >= bar
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("name", REFERENCES)
+def test_reading_many_queries_costs_less_than_reading_each(
+    benchmark: Any, events: tuple[Tensor, Tensor], name: str
+) -> None:
+    memory = build(name, key_dim=DIM, value_dim=DIM, **REFERENCES[name][0])
+    state, queries = memory.write(memory.init_state(), *events), events[0][:256]
+    together, each = fastest(
+        lambda: memory.read(state, queries),
+        lambda: [memory.read(state, query) for query in queries.split(1)],
+    )
+    benchmark.extra_info["microseconds_per_query"] = 1e6 * together / 256
+    benchmark.extra_info["speedup_over_single_reads"] = each / together
+    benchmark(lambda: memory.read(state, queries))
+    assert each / together >= 2
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("name", ["delta", "gated-delta", "linear-assoc", "ring-attention"])
 def test_a_scan_beats_writing_and_reading_in_turn(
     benchmark: Any, events: tuple[Tensor, Tensor], name: str
 ) -> None:
-    memory = build(name, key_dim=DIM, value_dim=DIM)
+    sized = {"capacity": N} if name == "ring-attention" else {}
+    memory = build(name, key_dim=DIM, value_dim=DIM, **sized)
     keys, values = events
     start = memory.init_state()
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 
 from bench import registry
 from bench.running.cache import Cache
-from tasks import pretraining
+from tasks import pretraining, storage
 
 
 @pytest.fixture
@@ -19,6 +21,16 @@ def temporary_entries() -> Iterator[None]:
     for key, entry in list(registry._entries.items()):
         if entry.cls.__module__.partition(".")[0] not in ("memories", "tasks"):
             del registry._entries[key]
+
+
+@pytest.fixture
+def no_storage_probe(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Recorders see the events of the task alone."""
+
+    def none(lanes: Any, *_: Any) -> torch.Tensor:
+        return torch.zeros(lanes.size, dtype=torch.bool)
+
+    monkeypatch.setattr(storage, "ignoring", none)
 
 
 @pytest.fixture

@@ -23,7 +23,9 @@ POOL = 1024
 
 
 @pytest.fixture
-def calls(temporary_entries: None) -> Iterator[list[tuple[str, int, Tensor, Tensor | None]]]:
+def calls(
+    temporary_entries: None, no_storage_probe: None
+) -> Iterator[list[tuple[str, int, Tensor, Tensor | None]]]:
     """What recorders are given; `recorder` and `anew` are registered during the test."""
     registry.memory("recorder", family="fake")(Recorder)
     registry.memory("anew", family="fake")(AnewRecorder)

@@ -6,7 +6,15 @@ import pytest
 import torch
 from torch.nn.functional import cosine_similarity
 
-from tasks.keys import at_cosine, correlated_keys, orthogonal_to, unit_keys
+from tasks.keys import (
+    at_cosine,
+    correlated_keys,
+    draw_keys,
+    noisy,
+    orthogonal_to,
+    orthonormal_keys,
+    unit_keys,
+)
 
 ROUNDING = 1e-6
 """A few units of float32's rounding, 6e-8, over sums of up to 256 products."""
@@ -77,3 +85,43 @@ def test_correlated_keys_have_about_the_expected_cosine(cosine):
 def test_the_same_generator_draws_the_same_keys_and_another_does_not(make):
     assert torch.equal(make(generator(7)), make(generator(7)))
     assert not torch.equal(make(generator(7)), make(generator(8)))
+
+
+@pytest.mark.parametrize("n", [1, 5, 16])
+def test_orthonormal_keys_are_at_right_angles(n):
+    keys = orthonormal_keys(generator(), n, 16)
+    torch.testing.assert_close(keys @ keys.T, torch.eye(n), rtol=0, atol=ROUNDING)
+
+
+@pytest.mark.parametrize("kind", ["unit", "gauss", "orthonormal", "correlated"])
+def test_keys_of_a_kind_have_its_length_and_its_similarity(kind):
+    """Only Gaussian keys have another length, sqrt(D) within a few times 1/sqrt 2."""
+    keys = draw_keys(kind, generator(4), 40, 256, 0.3)
+    norms = keys.norm(dim=-1)
+    if kind == "gauss":
+        assert (norms - 16).abs().max() < 3.5
+    else:
+        torch.testing.assert_close(norms, torch.ones(40), rtol=0, atol=ROUNDING)
+    pairs = cosine_similarity(keys[:, None], keys[None], dim=-1)
+    off = pairs[*torch.triu_indices(40, 40, offset=1)]
+    expected = {"correlated": 0.3}.get(kind, 0.0)
+    assert off.mean().item() == pytest.approx(expected, abs=0.05)
+    assert (off.abs().max() < ROUNDING) == (kind == "orthonormal")
+
+
+@pytest.mark.parametrize("kind", ["unit", "gauss"])
+@pytest.mark.parametrize("noise", [0.1, 0.2, 0.5, 1.0])
+def test_a_noisy_query_has_the_cosine_that_its_noise_stands_for(kind, noise):
+    """cos(k, k + s n) averages 1/sqrt(1 + s^2) at D = 1024, within .005: 50 keys whose cosines
+    vary by about s/sqrt(D) = .03 at most.
+    """
+    keys = draw_keys(kind, generator(5), 50, 1024, 0.0)
+    queries = noisy(generator(6), keys, noise)
+    seen = cosine_similarity(keys, queries, dim=-1).mean().item()
+    assert seen == pytest.approx((1 + noise**2) ** -0.5, abs=0.005)
+    torch.testing.assert_close(queries.norm(dim=-1), keys.norm(dim=-1), rtol=1e-5, atol=0)
+
+
+def test_queries_without_noise_are_the_keys():
+    keys = unit_keys(generator(), 3, 8)
+    assert torch.equal(noisy(generator(1), keys, 0.0), keys)

@@ -13,11 +13,13 @@ from hypothesis import strategies as st
 from tasks import recall
 from tasks.recall import (
     bits_per_item,
+    chance_reciprocal_rank,
     code_sequence,
     codebooks,
     cosines,
     first_crossing,
     hits,
+    reciprocal_ranks,
 )
 
 BOOK = torch.eye(4)[None]
@@ -172,3 +174,35 @@ def test_capacity_lies_within_the_loads_and_falls_with_the_threshold(curve, low,
     low, up = sorted((low, up))
     at_low, at_up = (first_crossing(loads, curve, t)[0] for t in (low, up))
     assert 0 <= at_up <= at_low <= loads[-1]
+
+
+@pytest.mark.parametrize(
+    ("read", "target", "expected"),
+    [
+        ([0.9, 0.5, 0.1, 0.0], 0, 1.0),
+        ([0.9, 0.5, 0.1, 0.0], 2, 1 / 3),
+        ([0.9, 0.9, 0.1, 0.0], 1, (1 + 1 / 2) / 2),
+        ([0.9, 0.5, 0.5, 0.5], 2, (1 / 2 + 1 / 3 + 1 / 4) / 3),
+        ([0.0, 0.0, 0.0, 0.0], 3, (1 + 1 / 2 + 1 / 3 + 1 / 4) / 4),
+        ([-1.0, 0.0, 0.0, 0.0], 0, 1 / 4),
+    ],
+)
+def test_the_reciprocal_rank_of_a_tie_is_the_mean_over_its_ranks(read, target, expected):
+    seen = reciprocal_ranks(torch.tensor([[read]]), BOOK, torch.tensor([[target]]))
+    assert seen.item() == pytest.approx(expected, abs=1e-6)
+
+
+def test_guessing_has_the_reciprocal_rank_of_a_zero_read():
+    book = codebooks([generator()], 50, 8)
+    seen = reciprocal_ranks(torch.zeros(1, 1, 8), book, torch.tensor([[17]]))
+    assert seen.item() == pytest.approx(chance_reciprocal_rank(50), abs=1e-6)
+    assert chance_reciprocal_rank(4) == pytest.approx((1 + 1 / 2 + 1 / 3 + 1 / 4) / 4)
+
+
+def test_the_reciprocal_rank_is_one_exactly_where_the_code_is_hit_alone():
+    book = codebooks([generator(1)], 30, 8)
+    targets = torch.randint(30, (1, 200), generator=generator(2))
+    reads = book[:, targets[0]] + 0.3 * torch.randn(1, 200, 8, generator=generator(3))
+    ranks = reciprocal_ranks(reads, book, targets)
+    assert torch.equal(ranks > 0.999, hits(reads, book, targets) == 1)
+    assert 0 < (ranks > 0.999).float().mean() < 1

@@ -12,7 +12,7 @@ from bench import registry
 from bench.errors import MembError
 from bench.reading import params, values
 from bench.registry import Entry
-from memories.base import MemorySlot
+from memories.base import AssociativeMemory, MemorySlot, OnlineForecaster
 
 if TYPE_CHECKING:
     import decimal
@@ -142,6 +142,19 @@ def test_what_the_task_dictates_may_have_any_annotation() -> None:
         def __init__(self, backbone: decimal.NotThere, *, rate: float = 1.0) -> None: ...
 
     assert list(of(Local)) == ["rate"]
+
+
+def test_a_memory_sets_what_is_dictated_to_another_protocol_itself() -> None:
+    """A forecaster is told how many steps a stream has; an associative memory may take steps."""
+
+    class Settling(AssociativeMemory):
+        def __init__(self, key_dim: int, *, steps: int = 3) -> None: ...
+
+    class Streaming(OnlineForecaster):
+        def __init__(self, channels: int, steps: int, *, key_dim: int = 3) -> None: ...
+
+    assert list(of(Settling)) == ["steps"]
+    assert list(of(Streaming)) == ["key_dim"]
 
 
 class Unannotated:

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from tests.memories.case import Case, Recall, feature_reference
-from tests.reference import delta, linear_assoc
+from tests.reference import delta, gated_delta, linear_assoc, ridge_assoc
 
 
 def _linear(**params: Any) -> Callable[[Any], Recall]:
@@ -16,6 +16,20 @@ def _linear(**params: Any) -> Callable[[Any], Recall]:
 
 def _delta(**params: Any) -> Callable[[Any], Recall]:
     return lambda m: partial(delta.recall, phi=feature_reference(m, unit_features=True), **params)
+
+
+def _gated(**params: Any) -> Callable[[Any], Recall]:
+    phi = partial(feature_reference, unit_features=True)
+    return lambda m: partial(gated_delta.recall, phi=phi(m), **params)
+
+
+def _ridge(m: Any) -> Recall:
+    return partial(
+        ridge_assoc.recall if m.form == "information" else ridge_assoc.recall_recursively,
+        phi=feature_reference(m),
+        ridge=float(m.ridge),
+        decay=float(m.decay),
+    )
 
 
 CASES = [
@@ -43,4 +57,19 @@ CASES = [
         _delta(passes=2, write_strength=0.5),
         composes=False,
     ),
+    Case("gated-delta", {"decay": 0.9375}, _gated(decay=0.9375)),
+    Case(
+        "gated-delta",
+        {"decay": 0.5, "write_strength": 0.75, "chunk": 7},
+        _gated(decay=0.5, write_strength=0.75),
+    ),
+    Case(
+        "gated-delta",
+        {"decay": 1.0, "phi": "rff", "features": 10, "chunk": 1},
+        _gated(decay=1.0),
+    ),
+    Case("ridge-assoc", {"ridge": 0.25}, _ridge),
+    Case("ridge-assoc", {"decay": 0.875, "phi": "rff", "features": 8, "ridge": 0.125}, _ridge),
+    Case("ridge-assoc", {"form": "covariance", "ridge": 0.25}, _ridge),
+    Case("ridge-assoc", {"form": "covariance", "ridge": 0.25, "decay": 0.9375}, _ridge),
 ]

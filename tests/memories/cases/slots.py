@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from tests.memories.case import MAX_EVENTS, Case, Recall
-from tests.reference import exact_knn, features, ring_attention
+from tests.reference import dense_am, dnd, exact_knn, features, ring_attention
 
 
 def _knn(**params: Any) -> Callable[[Any], Recall]:
@@ -18,6 +18,25 @@ def _knn(**params: Any) -> Callable[[Any], Recall]:
 
 def _none(x: Tensor) -> Tensor:
     return x
+
+
+def _dense(**params: Any) -> Case:
+    return Case(
+        "dense-am",
+        params,
+        lambda _: partial(dense_am.recall, **params),
+        # signs have no gradient; the values of mode hetero do
+        differentiable=params.get("mode") == "hetero",
+    )
+
+
+def _dnd(prepare: Callable[[Tensor], Tensor] = _none, **params: Any) -> Case:
+    def reference(m: Any) -> Recall:
+        rates = {n: float(getattr(m, n)) for n in ("update_rate", "kernel_offset", "tolerance")}
+        sizes = {"capacity": m.capacity, "top_k": m.top_k}
+        return partial(dnd.recall, **sizes, **rates, prepare=prepare)
+
+    return Case("dnd", params, reference)
 
 
 CASES = [
@@ -42,4 +61,13 @@ CASES = [
             prepare=features.layernorm,
         ),
     ),
+    _dense(capacity=7),
+    _dense(capacity=20, degree=2, steps=3),
+    _dense(capacity=9, degree=4, rectified=True, steps=2),
+    _dense(capacity=16, degree="exp", steps=2),
+    _dense(capacity=9, mode="hetero", rectified=True),
+    _dense(capacity=16, mode="hetero", degree="exp"),
+    _dnd(capacity=7),
+    _dnd(capacity=16, top_k=3, update_rate=0.5),
+    _dnd(features.unit, capacity=30, update_rate=1.0, tolerance=0.25, key_norm="unit"),
 ]

@@ -1,0 +1,1 @@
+"""The parts of the task `episodic-events`: events, codes, questions, decoders, scores."""

@@ -1,0 +1,1 @@
+"""Multi-query associative recall over tokens: sequences, the model around a memory, training."""
