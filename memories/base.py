@@ -184,6 +184,20 @@ class AssociativeMemory(Memory):
         """
         return queries.new_zeros(())
 
+    def gate_of(self, gates: Gates | None, name: str, otherwise: Tensor) -> Tensor:
+        """The gate [N] of that name where it is given, else `otherwise`.
+
+        Raises:
+            InvalidParameter: If any gate is given that the memory does not take.
+        """
+        if unknown := sorted(set(gates or {}) - self.takes_gates):
+            raise InvalidParameter(
+                "gates",
+                f"{type(self).__name__} takes no gate {', '.join(unknown)}",
+                f"it takes {', '.join(sorted(self.takes_gates)) or 'none'}",
+            )
+        return otherwise if gates is None else gates.get(name, otherwise)
+
     def scan(
         self,
         state: State,
@@ -211,12 +225,7 @@ class AssociativeMemory(Memory):
         Raises:
             InvalidParameter: If gates are given that the memory does not take.
         """
-        if unknown := sorted(set(gates or {}) - self.takes_gates):
-            raise InvalidParameter(
-                "gates",
-                f"{type(self).__name__} takes no gate {', '.join(unknown)}",
-                f"it takes {', '.join(sorted(self.takes_gates)) or 'none'}",
-            )
+        self.gate_of(gates, "", queries)
         reads = []
         for t in range(keys.shape[0]):
             if not inclusive:

@@ -13,12 +13,19 @@ from torch import Tensor
 
 from bench.registry import task
 from memories.base import InvalidParameter, State, state_floats
-from tasks.associative import AssociativeTask
+from tasks.association.keys import at_cosine, correlated_keys, orthogonal_to, unit_keys
+from tasks.association.load_pass import reads_at
+from tasks.association.recall import (
+    bits_per_item,
+    code_sequence,
+    codebooks,
+    cosines,
+    first_crossing,
+    hits,
+)
+from tasks.association.storage import mark_storage
+from tasks.association.task import AssociativeTask
 from tasks.base import Lanes, Metric, Outcome, Workbench
-from tasks.keys import at_cosine, correlated_keys, orthogonal_to, unit_keys
-from tasks.load_pass import reads_at
-from tasks.recall import bits_per_item, code_sequence, codebooks, cosines, first_crossing, hits
-from tasks.storage import mark_storage
 
 FEW_ITEMS = 512
 """Up to this load every seed averages over `episodes`; beyond it one episode is enough."""

@@ -13,14 +13,14 @@ from typing_extensions import override
 
 from bench.registry import task
 from memories.base import InvalidParameter, State
-from tasks.associative import AssociativeTask
+from tasks.association.episode_lanes import EpisodeLanes, mean
+from tasks.association.keys import draw_keys, unit_keys
+from tasks.association.load_pass import reads_at
+from tasks.association.patterns import N_FIXED, NAMES, WIDTH, likeness, stepwise, structures
+from tasks.association.recall import bits_per_item, code_sequence, cosines, first_crossing, hits
+from tasks.association.recall_metrics import accuracy, cosine
+from tasks.association.task import AssociativeTask
 from tasks.base import Curriculum, Metric, Outcome, Workbench
-from tasks.episode_lanes import EpisodeLanes, mean
-from tasks.keys import draw_keys, unit_keys
-from tasks.load_pass import reads_at
-from tasks.patterns import N_FIXED, NAMES, WIDTH, likeness, stepwise, structures
-from tasks.recall import bits_per_item, code_sequence, cosines, first_crossing, hits
-from tasks.recall_metrics import accuracy, cosine
 
 THRESHOLDS = (0.5, 0.9)
 PRIMARY_THRESHOLD = 0.9

@@ -11,13 +11,13 @@ from typing_extensions import override
 
 from bench.registry import task
 from memories.base import InvalidParameter
-from tasks.associative import AssociativeTask
+from tasks.association.contexts import list_contexts
+from tasks.association.episode_lanes import EpisodeLanes, mean
+from tasks.association.keys import unit_keys
+from tasks.association.recall import code_sequence, cosines, hits
+from tasks.association.recall_metrics import accuracy, cosine, difference
+from tasks.association.task import AssociativeTask
 from tasks.base import Outcome, Workbench
-from tasks.contexts import list_contexts
-from tasks.episode_lanes import EpisodeLanes, mean
-from tasks.keys import unit_keys
-from tasks.recall import code_sequence, cosines, hits
-from tasks.recall_metrics import accuracy, cosine, difference
 
 
 @task("context-reinstatement", family="associative", source="Godden & Baddeley 1975; Smith 1979")

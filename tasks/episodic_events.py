@@ -13,6 +13,7 @@ from annotated_types import Ge, Gt, Lt
 
 from bench.registry import task
 from memories.base import InvalidParameter
+from tasks.association.storage import mark_storage
 from tasks.base import Lanes, Outcome, Split, Task, Workbench
 from tasks.episodic.calibration import Calibration, calibrate
 from tasks.episodic.codes import BLOCKS, N_DAYS, Codebook, TimeCode
@@ -24,7 +25,6 @@ from tasks.episodic.recall import Episode, Recall
 from tasks.episodic.report import Answered
 from tasks.episodic.timeline import OrderBy, Sightings, score, sightings
 from tasks.episodic.tuning import best_lanes, choice
-from tasks.storage import mark_storage
 
 MOST_TIMED_EVENTS = 512
 """Events beyond which presentation times are not decoded: one read per time and candidate."""

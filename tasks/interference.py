@@ -13,12 +13,12 @@ from typing_extensions import override
 
 from bench.registry import task
 from memories.base import InvalidParameter, State
-from tasks.associative import AssociativeTask
+from tasks.association.episode_lanes import EpisodeLanes, mean
+from tasks.association.paired_lists import SOURCES, Cue, PairedLists, PairList, similar_lists
+from tasks.association.recall import cosines, hits
+from tasks.association.recall_metrics import accuracy, cosine, difference
+from tasks.association.task import AssociativeTask
 from tasks.base import Metric, Outcome, Workbench
-from tasks.episode_lanes import EpisodeLanes, mean
-from tasks.paired_lists import SOURCES, Cue, PairedLists, PairList, similar_lists
-from tasks.recall import cosines, hits
-from tasks.recall_metrics import accuracy, cosine, difference
 
 NOT_INTERPRETABLE = "not interpretable"
 """The mark of a row whose effects say nothing."""

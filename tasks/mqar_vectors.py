@@ -11,12 +11,12 @@ from typing_extensions import override
 
 from bench.registry import task
 from memories.base import InvalidParameter
-from tasks.associative import AssociativeTask
+from tasks.association.episode_lanes import EpisodeLanes, mean
+from tasks.association.keys import unit_keys
+from tasks.association.recall import bits_per_item, cosines, hits
+from tasks.association.recall_metrics import accuracy, cosine
+from tasks.association.task import AssociativeTask
 from tasks.base import Metric, Outcome, Workbench
-from tasks.episode_lanes import EpisodeLanes, mean
-from tasks.keys import unit_keys
-from tasks.recall import bits_per_item, cosines, hits
-from tasks.recall_metrics import accuracy, cosine
 
 
 @task("mqar-vectors", family="associative", source="Arora et al. 2023")

@@ -20,10 +20,10 @@ from tasks.data import series as data
 from tasks.data.errors import DataProblem
 from tasks.data.scaling import Scaler
 from tasks.data.series import Series
-from tasks.forecast_scores import ForecastScores
-from tasks.online_pass import Pass, drive
-from tasks.pretraining import Pretrained, pretrain
-from tasks.stream import CausalStream, squared_error
+from tasks.forecasting.online_pass import Pass, drive
+from tasks.forecasting.pretraining import Pretrained, pretrain
+from tasks.forecasting.scores import ForecastScores
+from tasks.forecasting.stream import CausalStream, squared_error
 
 EVALUATION_BATCH = 512
 RESERVED = frozenset({"seed_rng", "data_dir", "protocol"})

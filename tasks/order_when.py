@@ -12,13 +12,13 @@ from typing_extensions import override
 
 from bench.registry import task
 from memories.base import InvalidParameter
-from tasks.associative import AssociativeTask
+from tasks.association.episode_lanes import EpisodeLanes, mean
+from tasks.association.keys import unit_keys
+from tasks.association.recall import code_sequence, cosines, hits
+from tasks.association.recall_metrics import accuracy, cosine
+from tasks.association.task import AssociativeTask
+from tasks.association.time_code import WIDTH, decode_times, time_codes
 from tasks.base import Metric, Outcome, Workbench
-from tasks.episode_lanes import EpisodeLanes, mean
-from tasks.keys import unit_keys
-from tasks.recall import code_sequence, cosines, hits
-from tasks.recall_metrics import accuracy, cosine
-from tasks.time_code import WIDTH, decode_times, time_codes
 
 
 @task("order-when", family="associative", source="Friedman 1993; Huet et al. 2025")

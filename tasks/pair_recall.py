@@ -13,11 +13,9 @@ from typing_extensions import override
 
 from bench.registry import task
 from memories.base import InvalidParameter
-from tasks.associative import AssociativeTask
-from tasks.base import Metric, Outcome, Workbench
-from tasks.episode_lanes import EpisodeLanes, mean
-from tasks.keys import KeyDist, draw_keys, noisy, unit_keys
-from tasks.recall import (
+from tasks.association.episode_lanes import EpisodeLanes, mean
+from tasks.association.keys import KeyDist, draw_keys, noisy, unit_keys
+from tasks.association.recall import (
     bits_per_item,
     chance_reciprocal_rank,
     code_sequence,
@@ -25,7 +23,9 @@ from tasks.recall import (
     hits,
     reciprocal_ranks,
 )
-from tasks.recall_metrics import accuracy, cosine
+from tasks.association.recall_metrics import accuracy, cosine
+from tasks.association.task import AssociativeTask
+from tasks.base import Metric, Outcome, Workbench
 
 
 @task("pair-recall", family="associative", source="Kohonen 1972; Anderson 1972")

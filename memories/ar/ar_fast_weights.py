@@ -15,7 +15,6 @@ from typing_extensions import override
 from bench.registry import memory
 from memories.base import AssociativeMemory, Gates, InvalidParameter, State
 from memories.features import unit
-from memories.gates import gate
 from memories.matrix import recurrence
 from memories.matrix.normaliser import joined, split, with_ones
 
@@ -151,7 +150,7 @@ class ArFastWeights(AssociativeMemory):
         gates: Gates | None = None,
         inclusive: bool = True,
     ) -> tuple[Tensor, State]:
-        strength = gate(self, gates, "write", softplus(self.strength_logit))
+        strength = self.gate_of(gates, "write", softplus(self.strength_logit))
         decay = (gates or {}).get("keep", self._decay())
         needs = {"strength": strength}
         if self.rule == "delta" and decay is not None:

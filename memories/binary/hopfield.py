@@ -11,7 +11,7 @@ from typing_extensions import override
 
 from bench.registry import memory
 from memories.base import AssociativeMemory, InvalidParameter, State
-from memories.binary.signs import bits
+from memories.binary.signs import signs
 from memories.matrix import least_squares
 
 TIE = 1e-9
@@ -117,11 +117,11 @@ class Hopfield(AssociativeMemory):
         times: Tensor | None = None,
         contexts: Tensor | None = None,
     ) -> State:
-        given = bits(keys)
+        given = signs(keys)
         if self.mode == "hetero":
-            couplings = given.mT @ (values if self.readout == "linear" else bits(values))
+            couplings = given.mT @ (values if self.readout == "linear" else signs(values))
         else:
-            patterns = given if self.mode == "auto" else torch.cat([given, bits(values)], dim=1)
+            patterns = given if self.mode == "auto" else torch.cat([given, signs(values)], dim=1)
             couplings = patterns.mT @ patterns
         if self.mode != "hetero" and self.rule == "hebb":
             couplings = couplings * (1 - torch.eye(len(couplings), device=couplings.device))
@@ -138,7 +138,7 @@ class Hopfield(AssociativeMemory):
         times: Tensor | None = None,
         contexts: Tensor | None = None,
     ) -> Tensor:
-        given = bits(queries)
+        given = signs(queries)
         if self.mode == "hetero":
             field = given @ state["couplings"]
             return field.sign() if self.readout == "sign" else field / self.key_dim

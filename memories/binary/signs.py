@@ -6,6 +6,6 @@ import torch
 from torch import Tensor
 
 
-def bits(x: Tensor) -> Tensor:
-    """Signs of x, with sign(0) = +1, in its dtype."""
-    return torch.where(x >= 0, 1.0, -1.0).to(x.dtype)
+def signs(x: Tensor) -> Tensor:
+    """Signs of x, with sign(0) = +1, in its dtype; their gradient is zero."""
+    return torch.where(x == 0, 1.0, x.sign())

@@ -13,7 +13,6 @@ from typing_extensions import override
 from bench.registry import memory
 from memories.base import AssociativeMemory, Gates, State
 from memories.features import Phi, feature_map, unit, widest_features
-from memories.gates import gate
 from memories.matrix import recurrence
 
 
@@ -127,7 +126,7 @@ class Delta(AssociativeMemory):
         inclusive: bool = True,
     ) -> tuple[Tensor, State]:
         # p passes over one unit key leave (1 - strength)^p of its error: one stronger pass
-        strength = 1 - (1 - gate(self, gates, "write", self.write_strength)) ** self.passes
+        strength = 1 - (1 - self.gate_of(gates, "write", self.write_strength)) ** self.passes
         reads, weights = recurrence.scan(
             state["fast_weights"],
             self._phi(keys),

@@ -13,7 +13,6 @@ from typing_extensions import override
 from bench.registry import memory
 from memories.base import AssociativeMemory, Gates, State
 from memories.features import Phi, feature_map, unit, widest_features
-from memories.gates import gate
 from memories.matrix import recurrence
 
 
@@ -127,7 +126,7 @@ class GatedDelta(AssociativeMemory):
         gates: Gates | None = None,
         inclusive: bool = True,
     ) -> tuple[Tensor, State]:
-        decay = gate(self, gates, "keep", self.decay)
+        decay = self.gate_of(gates, "keep", self.decay)
         reads, weights = recurrence.scan(
             state["fast_weights"],
             self._phi(keys),
@@ -136,7 +135,7 @@ class GatedDelta(AssociativeMemory):
             partial(recurrence.delta_updates, decay_first=True),
             decay,
             rule_gates={
-                "strength": gate(self, gates, "write", self.write_strength),
+                "strength": self.gate_of(gates, "write", self.write_strength),
                 "decay": decay,
             },
             inclusive=inclusive,

@@ -12,7 +12,6 @@ from typing_extensions import override
 from bench.registry import memory
 from memories.base import AssociativeMemory, Gates, InvalidParameter, State
 from memories.features import KeyNorm, Phi, feature_map, normalise_keys, widest_features
-from memories.gates import gate
 from memories.matrix import recurrence
 from memories.matrix.normaliser import joined, split, with_ones
 
@@ -134,14 +133,14 @@ class LinearAssociator(AssociativeMemory):
         gates: Gates | None = None,
         inclusive: bool = True,
     ) -> tuple[Tensor, State]:
-        strength = gate(self, gates, "write", self.write_strength)
+        strength = self.gate_of(gates, "write", self.write_strength)
         reads, weights = recurrence.scan(
             joined(state),
             self._phi(keys),
             strength[..., None] * with_ones(state, values),
             self._phi(queries),
             lambda _weights, _keys, updates: updates,
-            gate(self, gates, "keep", self.decay),
+            self.gate_of(gates, "keep", self.decay),
             inclusive=inclusive,
         )
         return self._normalised(reads), split(state, weights, keys.shape[0])

@@ -12,6 +12,7 @@ from typing_extensions import override
 
 from bench.registry import memory
 from memories.base import AssociativeMemory, InvalidParameter, State
+from memories.binary.signs import signs
 from memories.slots.blocks import in_blocks
 from memories.slots.masked_softmax import masked_softmax
 from memories.slots.nearest import rounding
@@ -110,9 +111,9 @@ class DenseAm(AssociativeMemory):
         times: Tensor | None = None,
         contexts: Tensor | None = None,
     ) -> State:
-        events = {"keys": _signs(keys)}
+        events = {"keys": signs(keys)}
         if self.mode != "auto":
-            events["values"] = _signs(values) if self.mode == "auto-concat" else values
+            events["values"] = signs(values) if self.mode == "auto-concat" else values
         slots = ring_write({name: state[name] for name in events}, events, state["count"])
         return {**slots, "count": state["count"] + keys.shape[0]}
 
@@ -134,7 +135,7 @@ class DenseAm(AssociativeMemory):
 
     def _settle(self, patterns: Tensor, valid: Tensor, queries: Tensor) -> Tensor:
         """Bits [Q, V] after all sweeps; zeros without a pattern."""
-        probe = _signs(queries)
+        probe = signs(queries)
         if self.mode == "auto":
             fixed, bits, free, sweeps = probe[:, :0], probe, patterns, self.steps
         else:
@@ -182,7 +183,7 @@ class DenseAm(AssociativeMemory):
 
     def _weighted_mean(self, stored: State, valid: Tensor, queries: Tensor) -> Tensor:
         """Values [Q, V] weighted by the interaction."""
-        overlaps = _signs(queries) @ stored["keys"].mT
+        overlaps = signs(queries) @ stored["keys"].mT
         if self.degree == "exp":
             return masked_softmax(overlaps, valid) @ stored["values"]
         cosines = overlaps / self.n_bits
@@ -197,11 +198,6 @@ def _decided(field: Tensor, terms: Tensor, bits: Tensor) -> Tensor:
     """The field's signs [Q, B]; the old bit where it is zero up to the rounding of its terms."""
     slack = rounding(field) * terms.abs().sum(-1, keepdim=True)
     return torch.where(field.abs() <= slack, bits, field.sign())
-
-
-def _signs(x: Tensor) -> Tensor:
-    """-1 or +1 per element, +1 for zero; its gradient is zero."""
-    return torch.where(x == 0, 1.0, x.sign())
 
 
 def _check(

@@ -12,7 +12,7 @@ from typing_extensions import override
 
 from bench.registry import memory
 from memories.base import AssociativeMemory, InvalidParameter, State
-from memories.binary.signs import bits
+from memories.binary.signs import signs
 from memories.features import unit
 from memories.slots.blocks import in_blocks
 
@@ -73,7 +73,7 @@ class SparseDistributedMemory(AssociativeMemory):
         self.norm = norm
         self.top_k = _active(locations) if top_k is None else top_k
         drawn = torch.randn(locations, key_dim, generator=generator)
-        self.register_buffer("addresses", unit(drawn) if activation == "nearest" else bits(drawn))
+        self.register_buffer("addresses", unit(drawn) if activation == "nearest" else signs(drawn))
         self.radius = 0
         if activation == "radius":
             self.radius = _radius(key_dim, self.top_k / locations) if radius is None else radius
@@ -135,7 +135,7 @@ class SparseDistributedMemory(AssociativeMemory):
     def _active(self, x: Tensor) -> Tensor:
         """z(x) [n, M], zeros and ones."""
         if self.activation == "radius":
-            products = bits(x) @ self.addresses.mT
+            products = signs(x) @ self.addresses.mT
             # D bits that differ in h places have the product D - 2h
             return (products >= x.shape[-1] - 2 * self.radius).to(x.dtype)
         # in float64, so that two computations of one product do not choose different locations

@@ -15,7 +15,7 @@ from bench import seeds
 from bench.running.cache import Cache
 from bench.running.workbench import Workbench
 from bench.seeds import INIT, META, TEST, VALIDATION
-from tasks import pretraining
+from tasks.forecasting import pretraining
 from tests.tasks.cells import cell, run
 
 PINNED = {META: 3_055_950_001, VALIDATION: 155_480_279, TEST: 1_240_299_383}

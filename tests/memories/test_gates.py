@@ -18,8 +18,9 @@ GATED = [
     ("linear-assoc", {"write", "keep"}),
     ("delta", {"write"}),
     ("gated-delta", {"write", "keep"}),
+    ("ar-fast-weights", {"write", "keep"}),
 ]
-by_memory = pytest.mark.parametrize(("name", "taken"), GATED, ids=lambda x: str(x))
+by_memory = pytest.mark.parametrize(("name", "taken"), GATED, ids=[name for name, _ in GATED])
 
 
 def drawn_gates(seed: int, n: int, names: set[str]) -> dict[str, Tensor]:
@@ -68,7 +69,7 @@ def test_a_gated_scan_equals_the_loop(name: str, taken: set[str], inclusive: boo
         values,
         queries,
         gates,
-        delta=name != "linear-assoc",
+        delta=name in ("delta", "gated-delta"),
         inclusive=inclusive,
     )
     torch.testing.assert_close(reads, expected, rtol=0, atol=1e-10)
@@ -128,7 +129,7 @@ def test_closed_gates_leave_reads_and_gradients_finite(
         values,
         keys,
         gates,
-        delta=name != "linear-assoc",
+        delta=name in ("delta", "gated-delta"),
         inclusive=True,
     )
     torch.testing.assert_close(reads, expected, rtol=0, atol=1e-4)
@@ -165,7 +166,7 @@ def test_gradients_of_gates_equal_those_of_the_loop_in_every_lane(
             values[lane],
             keys[lane],
             inputs,
-            delta=name != "linear-assoc",
+            delta=name in ("delta", "gated-delta"),
             inclusive=True,
         )
         (reads - values[lane]).square().mean().backward()

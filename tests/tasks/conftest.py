@@ -11,7 +11,8 @@ import torch
 
 from bench import registry
 from bench.running.cache import Cache
-from tasks import pretraining, storage
+from tasks.association import storage
+from tasks.forecasting import pretraining
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ from torch.nn.functional import cosine_similarity
 
 from bench import registry, seeds
 from memories.base import InvalidParameter
+from tasks.association.recall import bits_per_item
 from tasks.capacity import Capacity
-from tasks.recall import bits_per_item
 from tests.memories import theory
 from tests.tasks.cells import cell, curve, metric, numbers, run
 from tests.tasks.recorders import AnewRecorder, Gone, Recorder

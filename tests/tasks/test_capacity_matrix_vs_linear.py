@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from memories.base import InvalidParameter
+from tasks.association.patterns import NAMES, likeness, stepwise, structures
 from tasks.capacity_matrix_vs_linear import CapacityMatrixVsLinear
-from tasks.patterns import NAMES, likeness, stepwise, structures
 from tests.memories import theory
 from tests.tasks.cells import cell, curve, metric, numbers, run
 

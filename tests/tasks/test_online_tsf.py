@@ -14,7 +14,8 @@ from bench import registry
 from bench.running.cache import Cache
 from bench.running.workbench import Workbench
 from memories.base import InvalidParameter, OnlineForecaster, State
-from tasks import online_tsf, pretraining
+from tasks import online_tsf
+from tasks.forecasting import pretraining
 from tasks.online_tsf import OnlineTSF
 from tests.tasks.cells import cell, curve, metric, numbers, run, task_of
 from tests.tasks.recorders import Listener

@@ -11,8 +11,8 @@ from torch import Tensor
 from bench import registry
 from memories.base import AssociativeMemory, InvalidParameter, State
 from tasks import order_when
+from tasks.association.time_code import decode_times, time_codes
 from tasks.order_when import OrderWhen
-from tasks.time_code import decode_times, time_codes
 from tests.tasks.cells import cell, metric, numbers, run
 
 NAMES = {"when_acc", "when_error", "order", "kendall_tau", "acc_code", "cosine"}

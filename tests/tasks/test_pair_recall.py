@@ -9,8 +9,8 @@ import torch
 
 from bench import registry, seeds
 from memories.base import InvalidParameter
+from tasks.association.recall import bits_per_item, chance_reciprocal_rank
 from tasks.pair_recall import PairRecall
-from tasks.recall import bits_per_item, chance_reciprocal_rank
 from tests.memories import theory
 from tests.tasks.cells import cell, metric, numbers, run
 from tests.tasks.recorders import Gone, Recorder

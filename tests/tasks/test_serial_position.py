@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from memories.base import InvalidParameter
-from tasks.contexts import drifting_contexts, list_contexts
+from tasks.association.contexts import drifting_contexts, list_contexts
 from tasks.serial_position import SerialPosition
 from tests.memories import theory
 from tests.tasks.cells import cell, curve, metric, numbers, run

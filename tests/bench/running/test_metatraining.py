@@ -15,8 +15,8 @@ from bench.running import metatraining
 from bench.running.checkpoint import Checkpoint
 from bench.running.metatraining import BUDGETS, Budget, MetaTraining, train, train_cached
 from memories.base import AssociativeMemory, State
+from tasks.association.curriculum import AssociativeCurriculum
 from tasks.base import Episodes
-from tasks.curricula import AssociativeCurriculum
 from tests.memories.case import build
 
 D, V = 6, 5

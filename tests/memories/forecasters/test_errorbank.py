@@ -261,5 +261,6 @@ def test_any_associative_memory_serves_as_bank(name):
     assert seen.isfinite().all()
     assert seen.abs().max() <= 5 + 1e-5
     assert (seen[:HORIZON] == 0).all()
-    assert bool((seen[HORIZON:] != 0).any()) == (name != "zero")
+    # the table answers exact matches alone, and no two windows are equal
+        assert bool((seen[HORIZON:] != 0).any()) == (name not in ("zero", "oracle-table"))
     assert state["stored"].tolist() == [50 - LOOKBACK - 2 * HORIZON] * 2

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
+from tasks.association.time_code import time_codes
 from tasks.episodic.codes import Codebook, CodeTable, fourier, stacked
 from tasks.episodic.events import EventSampler
 from tasks.episodic.templates import ABSENT, TIME
-from tasks.time_code import time_codes
 from tests.tasks.episodic.books import rng
 
 

@@ -12,8 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from tasks.association.keys import unit_keys
 from tasks.base import Lanes, Outcome, Workbench
-from tasks.keys import unit_keys
 
 STORES_NOTHING = "stores nothing"
 """The mark of such a memory's row."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
+from tasks.association.curriculum import LOADS, AssociativeCurriculum
 from tasks.base import Episodes
-from tasks.curricula import LOADS, AssociativeCurriculum
 
 D, V, C = 16, 12, 8
 

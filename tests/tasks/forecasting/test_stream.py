@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from tasks.stream import CausalStream, squared_error
+from tasks.forecasting.stream import CausalStream, squared_error
 
 LOOKBACK, HORIZON, ROWS = 3, 2, 12
 

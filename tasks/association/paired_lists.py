@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from tasks.contexts import list_contexts
-from tasks.keys import at_cosine, orthogonal_to, unit_keys
-from tasks.recall import codebooks
+from tasks.association.contexts import list_contexts
+from tasks.association.keys import at_cosine, orthogonal_to, unit_keys
+from tasks.association.recall import codebooks
 
 Cue: TypeAlias = Literal["none", "context", "time", "wrong-context"]
 """What is given with a query, by the word a suite uses."""

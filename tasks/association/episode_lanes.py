@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from memories.base import State, state_floats
+from tasks.association.storage import mark_storage
 from tasks.base import Lanes, Outcome, Workbench
-from tasks.storage import mark_storage
 
 
 class EpisodeLanes:

@@ -14,8 +14,8 @@ from torch import Tensor
 
 from memories.base import State
 from tasks.base import Lanes, Workbench
-from tasks.forecast_scores import ForecastScores
-from tasks.stream import CausalStream
+from tasks.forecasting.scores import ForecastScores
+from tasks.forecasting.stream import CausalStream
 
 STATE = "state/"
 SCORES = "scores/"

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from tasks.keys import orthonormal_keys, unit_keys
+from tasks.association.keys import orthonormal_keys, unit_keys
 
 CONTEXT_NOISE = 0.1
 """Scatter of an event's context around its list's context."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing_extensions import override
 
+from tasks.association.curriculum import AssociativeCurriculum
 from tasks.base import Curriculum, Task
-from tasks.curricula import AssociativeCurriculum
 
 
 class AssociativeTask(Task):

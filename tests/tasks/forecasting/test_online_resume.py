@@ -12,7 +12,7 @@ from torch import Tensor
 
 from bench.running.cache import Cache
 from bench.running.checkpoint import Checkpoint
-from tasks import pretraining
+from tasks.forecasting import pretraining
 from tests.tasks.cells import cell, numbers, run
 from tests.tasks.streams import DRIFT, RATES, TOTAL, UPDATES
 

@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from tasks.recall import TIE
+from tasks.association.recall import TIE
 
 WIDTH = 16
 FREQUENCIES = WIDTH // 2

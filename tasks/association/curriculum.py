@@ -9,8 +9,8 @@ from torch import Tensor
 from torch.nn.functional import normalize
 from typing_extensions import override
 
+from tasks.association.keys import orthogonal_to, unit_keys
 from tasks.base import Curriculum, Episodes
-from tasks.keys import orthogonal_to, unit_keys
 
 LOADS = (4, 8, 16, 32)
 """Events of an episode; they take turns over the steps."""

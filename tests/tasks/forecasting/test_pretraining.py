@@ -9,10 +9,10 @@ from torch import Tensor, nn
 
 from memories.adam import flatten, unflatten
 from memories.backbones.dlinear import DLinear
-from tasks import pretraining
 from tasks.data.splits import Split
-from tasks.pretraining import LEARNING_RATES, Pretrained, _Training, pretrain
-from tasks.stream import CausalStream
+from tasks.forecasting import pretraining
+from tasks.forecasting.pretraining import LEARNING_RATES, Pretrained, _Training, pretrain
+from tasks.forecasting.stream import CausalStream
 
 LOOKBACK, HORIZON, CHANNELS = 8, 3, 2
 SPLIT = Split(60, 80, 120)

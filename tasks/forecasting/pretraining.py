@@ -16,7 +16,7 @@ from torch.func import functional_call, grad, vmap
 
 from memories.adam import adam_step, flatten, unflatten
 from tasks.data.splits import Split
-from tasks.stream import CausalStream, squared_error
+from tasks.forecasting.stream import CausalStream, squared_error
 
 LEARNING_RATES = (1e-4, 3e-4, 1e-3, 3e-3)
 BATCH = 32

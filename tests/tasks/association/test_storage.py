@@ -9,8 +9,14 @@ from torch import Tensor
 from bench import registry
 from bench.lanes import Lanes
 from memories.base import AssociativeMemory, State
+from tasks.association.storage import (
+    STORES_NOTHING,
+    WARNING,
+    ignores_values,
+    ignoring,
+    mark_storage,
+)
 from tasks.base import Outcome
-from tasks.storage import STORES_NOTHING, WARNING, ignores_values, ignoring, mark_storage
 from tests.memories.case import build
 from tests.tasks.cells import cell, run
 

@@ -10,8 +10,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks import recall
-from tasks.recall import (
+from tasks.association import recall
+from tasks.association.recall import (
     bits_per_item,
     chance_reciprocal_rank,
     code_sequence,

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from tasks.base import Metric
-from tasks.forecast_scores import CURVE_POINTS, ForecastScores
+from tasks.forecasting.scores import CURVE_POINTS, ForecastScores
 
 SCALE = np.array([10.0, 0.5])
 COLUMNS = ("OT", "load")

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn.functional import cosine_similarity
 
-from tasks.keys import (
+from tasks.association.keys import (
     at_cosine,
     correlated_keys,
     draw_keys,

@@ -1,0 +1,1 @@
+"""What the associative tasks share: keys, values, lists, probes and how recall is scored."""
