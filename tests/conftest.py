@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -38,3 +39,9 @@ def ett_dir() -> Path:
     pytest.skip(
         "ETTh1.csv is not here: its licence forbids shipping it; see 'memb data path etth1'"
     )
+
+
+def pytest_collection_finish() -> None:
+    """Spare the collected tests from garbage collection: statsmodels collects at every Holm."""
+    gc.collect()
+    gc.freeze()

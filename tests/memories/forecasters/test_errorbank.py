@@ -262,5 +262,5 @@ def test_any_associative_memory_serves_as_bank(name):
     assert seen.abs().max() <= 5 + 1e-5
     assert (seen[:HORIZON] == 0).all()
     # the table answers exact matches alone, and no two windows are equal
-        assert bool((seen[HORIZON:] != 0).any()) == (name not in ("zero", "oracle-table"))
+    assert bool((seen[HORIZON:] != 0).any()) == (name not in ("zero", "oracle-table"))
     assert state["stored"].tolist() == [50 - LOOKBACK - 2 * HORIZON] * 2
