@@ -136,6 +136,7 @@ class _Run:
             "torch": provenance["torch"],
             "device": provenance["device"],
             "cpu": provenance["cpu"],
+            "started": self.call["started"],
         }
 
     def remarks(self) -> list[str]:

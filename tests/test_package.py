@@ -67,7 +67,9 @@ def test_the_wheel_holds_the_packages_and_the_suites_and_nothing_else(wheel: Pat
     top = {name.partition("/")[0] for name in names}
     assert {name for name in top if not name.endswith(".dist-info")} == PACKAGES
     suites = {name for name in names if name.startswith("suites/") and name.endswith(".yaml")}
-    assert suites == {f"suites/{file.name}" for file in (ROOT / "suites").glob("*.yaml")}
+    assert suites == {
+        file.relative_to(ROOT).as_posix() for file in (ROOT / "suites").rglob("*.yaml")
+    }
     assert {"bench/py.typed", "memories/py.typed", "tasks/py.typed"} <= set(names)
     sources = {
         file.relative_to(ROOT).as_posix()

@@ -332,8 +332,17 @@ def _run(run: Mapping[str, Any]) -> str:
         str(run.get("path") or ""),
         _commit(run.get("git") or {}),
         f"memb {run['memb']}" if run.get("memb") else "",
+        f"torch {run['torch']}" if run.get("torch") else "",
+        _machine(run),
+        str(run.get("started") or "").partition("T")[0],
     ]
     return f"Run: {', '.join(part for part in parts if part) or 'provenance unknown'}."
+
+
+def _machine(run: Mapping[str, Any]) -> str:
+    """The device that trials ran on, and the processor of the host."""
+    cpu = f" ({run['cpu']})" if run.get("cpu") else ""
+    return f"on {run['device']}{cpu}" if run.get("device") else ""
 
 
 def _commit(git: Mapping[str, Any]) -> str:

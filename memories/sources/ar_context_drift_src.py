@@ -37,7 +37,6 @@ class ArContextDriftSrc(AssociativeMemory):
         generator: Source of the slow weights.
     """
 
-    hetero = False
     decay: Tensor
 
     def __init__(

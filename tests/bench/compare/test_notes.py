@@ -130,11 +130,18 @@ def test_provenance_of_each_run_is_printed() -> None:
             "path": "results/a",
             "memb": "0.1.0",
             "git": {"commit": "0123456789abcdef", "dirty": True},
+            "torch": "2.13.0",
+            "device": "cpu",
+            "cpu": "AMD EPYC",
+            "started": "2026-11-22T06:00:00+00:00",
         },
         {"path": "results/b", "memb": "0.1.0", "git": None},
     ]
     text = notes(two(), {"runs": runs})
-    assert "Run: results/a, git 0123456789ab with uncommitted changes, memb 0.1.0." in text
+    assert (
+        "Run: results/a, git 0123456789ab with uncommitted changes, memb 0.1.0, torch 2.13.0, "
+        "on cpu (AMD EPYC), 2026-11-22."
+    ) in text
     assert "Run: results/b, memb 0.1.0." in text
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 import torch
 
-from bench import registry
 from tests.memories.case import build, events, generator
 
 
@@ -50,7 +49,3 @@ def test_an_advance_moves_the_context_by_the_mean_query() -> None:
     expected = keys + context @ memory.drift.context_out
     torch.testing.assert_close(memory.read(state, keys), expected, rtol=0, atol=1e-12)
     assert memory.advance(state, keys[:0]) is state
-
-
-def test_it_declares_that_it_cannot_return_a_value() -> None:
-    assert not registry.get("memory", "ar-context-drift-src").cls.hetero
