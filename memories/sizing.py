@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from memories.base import InvalidParameter, Memory, state_floats
 
@@ -37,3 +38,22 @@ def largest(build: Callable[[int], Memory], budget: int, *, at_least: int = 1) -
         middle = (low + high) // 2
         low, high = (middle, high) if fits(middle) else (low, middle)
     return low
+
+
+def only_size(state_words: int, budget: int) -> dict[str, Any]:
+    """No parameters to set, for a memory that has one size at the widths of its task.
+
+    Args:
+        state_words: That size, in state floats.
+        budget: State floats it may have.
+
+    Raises:
+        InvalidParameter: If it is larger than the budget.
+    """
+    if state_words > budget:
+        raise InvalidParameter(
+            "budget",
+            f"must be >= {state_words}, its only size at these widths, got {budget}",
+            help="raise the budget, or leave this memory out",
+        )
+    return {}

@@ -15,20 +15,14 @@ from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call, grad_and_value, vmap
 
-from bench import seeds
-from memories.adam import adam_step, flatten, unflatten
-from memories.base import AssociativeMemory, state_floats
-from memories.features import unit
+from bench.running.meta_lanes import EpisodeStreams, StackedWeights
+from memories.adam import adam_step, unflatten
+from memories.base import AssociativeMemory
 from tasks.base import Curriculum, Episodes
 
-STREAM_KEY = "curriculum"
-"""Names the data of training and validation: the same for every memory of a seed."""
 WEIGHTS = "weights/"
 """Prefix of slow weights among cached tensors."""
-GRAPH_BYTES = 2**30
-"""State bytes that the graphs of one call may hold; more lanes than fit are done in chunks."""
 
 
 @dataclass(frozen=True)
@@ -117,32 +111,6 @@ class Keeper(Protocol):
     def offer(self, position: int, tensors: Callable[[], dict[str, Tensor]]) -> None: ...  # noqa: D102
 
 
-class _Recall(nn.Module):
-    """The loss of one episode: one minus the mean cosine to the targets, and the memory's own."""
-
-    def __init__(self, memory: AssociativeMemory) -> None:
-        super().__init__()
-        self.memory = memory
-
-    def forward(
-        self,
-        keys: Tensor,
-        values: Tensor,
-        queries: Tensor,
-        targets: Tensor,
-        contexts: Tensor | None,
-        cues: Tensor | None,
-    ) -> tuple[Tensor, Tensor]:
-        """The loss to descend and the recall loss alone."""
-        memory = self.memory
-        state = memory.write(memory.init_state(), keys, values, None, contexts)
-        reads = memory.read(state, queries, None, cues)
-        recall = 1 - (unit(reads) * unit(targets)).sum(-1).mean()
-        # `unit` takes a vector of NaN for one without direction
-        recall = torch.where(reads.isfinite().all(), recall, torch.nan)
-        return recall + memory.auxiliary_loss(state, queries, None, cues), recall
-
-
 @dataclass
 class _Run:
     """All lanes of a training while it lasts: weights and moments [S, P], best so far."""
@@ -196,8 +164,15 @@ def train(
         keeper: Where an unfinished training is kept and found again.
         progress: Receives (done, total) steps.
     """
-    lanes = _Lanes(memories, budget, torch.device(device))
-    data = _Data(curriculum, lane_seeds, budget, torch.device(device))
+    on = torch.device(device)
+    lanes = StackedWeights(memories, on, episodes=budget.episodes)
+    data = EpisodeStreams(
+        curriculum,
+        lane_seeds,
+        on,
+        episodes=budget.episodes,
+        validation_episodes=budget.validation_episodes,
+    )
     kept = keeper.load() if keeper else None
     if kept is None:
         run, start = _Run.start(lanes.initial), 0
@@ -255,7 +230,7 @@ def train_cached(
     }
 
 
-def _step(run: _Run, lanes: _Lanes, episodes: Episodes, step: int, budget: Budget) -> None:
+def _step(run: _Run, lanes: StackedWeights, episodes: Episodes, step: int, budget: Budget) -> None:
     """One Adam step of every lane that is not frozen."""
     gradient, loss = lanes.gradient(run.weights, episodes)
     norm = gradient.norm(dim=-1)
@@ -272,7 +247,7 @@ def _step(run: _Run, lanes: _Lanes, episodes: Episodes, step: int, budget: Budge
     run.weights = torch.where(moving, weights, run.weights)
 
 
-def _validate(run: _Run, lanes: _Lanes, data: _Data) -> None:
+def _validate(run: _Run, lanes: StackedWeights, data: EpisodeStreams) -> None:
     """Note the validation loss of every lane, and keep the weights where it is the lowest yet."""
     total = torch.zeros_like(run.best_loss)
     n = 0
@@ -286,120 +261,3 @@ def _validate(run: _Run, lanes: _Lanes, data: _Data) -> None:
     run.best_weights = torch.where(better[:, None], run.weights, run.best_weights)
     run.best = torch.where(better, len(run.validation), run.best)
     run.validation.append(loss)
-
-
-class _Data:
-    """Episodes of all lanes, stacked along a leading lane axis."""
-
-    def __init__(
-        self,
-        curriculum: Curriculum,
-        lane_seeds: Sequence[int],
-        budget: Budget,
-        device: torch.device,
-    ) -> None:
-        self.curriculum, self.seeds, self.budget = curriculum, lane_seeds, budget
-        self.device = device
-        per_lane = [
-            curriculum.validation(
-                budget.validation_episodes,
-                seeds.torch_generator(seed, seeds.VALIDATION, STREAM_KEY),
-            )
-            for seed in lane_seeds
-        ]
-        self.validation = [self._stacked(group) for group in zip(*per_lane, strict=True)]
-
-    def training(self, step: int) -> Episodes:
-        return self._stacked(
-            [
-                self.curriculum.training(
-                    step,
-                    self.budget.episodes,
-                    seeds.torch_generator(seed, seeds.META, STREAM_KEY, step),
-                )
-                for seed in self.seeds
-            ]
-        )
-
-    def _stacked(self, per_lane: Sequence[Episodes]) -> Episodes:
-        def stack(parts: Sequence[Tensor | None]) -> Tensor | None:
-            there = [part for part in parts if part is not None]
-            return torch.stack(there).to(self.device) if there else None
-
-        stacked: dict[str, Any] = {
-            name: stack([vars(episodes)[name] for episodes in per_lane])
-            for name in vars(per_lane[0])
-        }
-        return Episodes(**stacked)
-
-
-class _Lanes:
-    """The memories as functions of one flat vector of weights per lane."""
-
-    def __init__(
-        self, memories: Sequence[AssociativeMemory], budget: Budget, device: torch.device
-    ) -> None:
-        self.first = memories[0]
-        self.losses = [_Recall(memory).to(device) for memory in memories]
-        self.initial = torch.stack([flatten(memory).detach() for memory in memories]).to(device)
-        named = [dict(loss.named_buffers()) for loss in self.losses]
-        self.buffers = {name: torch.stack([b[name] for b in named]) for name in named[0]}
-        graph = 8 * 4 * state_floats(self.first.init_state()) * budget.episodes
-        self.chunk = max(1, int(GRAPH_BYTES // max(1, graph)))
-
-    def gradient(self, weights: Tensor, episodes: Episodes) -> tuple[Tensor, Tensor]:
-        """Gradients [S, P] and losses [S] of the mean over a lane's episodes."""
-
-        def mean_loss(vector: Tensor, buffers: dict[str, Tensor], lane: int, *e: Any) -> Tensor:
-            return self._each(vector, buffers, lane, e)[0].mean()
-
-        gradient: Tensor
-        loss: Tensor
-        gradient, loss = self._mapped(grad_and_value(mean_loss), weights, episodes)
-        return gradient, loss
-
-    def recall_loss(self, weights: Tensor, episodes: Episodes) -> Tensor:
-        """Mean recall loss [S] over a lane's episodes."""
-
-        def recall(vector: Tensor, buffers: dict[str, Tensor], lane: int, *e: Any) -> Tensor:
-            return self._each(vector, buffers, lane, e)[1].mean()
-
-        with torch.no_grad():
-            loss: Tensor = self._mapped(recall, weights, episodes)
-        return loss
-
-    def _each(
-        self, vector: Tensor, buffers: dict[str, Tensor], lane: int, episodes: tuple[Any, ...]
-    ) -> tuple[Tensor, Tensor]:
-        """Both losses [B] of the episodes of one lane."""
-        module = self.losses[lane]
-        named = {f"memory.{n}": w for n, w in unflatten(self.first, vector).items()}
-
-        def one(*episode: Any) -> tuple[Tensor, Tensor]:
-            out: tuple[Tensor, Tensor] = functional_call(module, (named, buffers), episode)
-            return out
-
-        if not self.first.vectorized:
-            rows = [one(*(None if x is None else x[b] for x in episodes))
-                    for b in range(episodes[0].shape[0])]  # fmt: skip
-            return torch.stack([r[0] for r in rows]), torch.stack([r[1] for r in rows])
-        in_dims = tuple(None if x is None else 0 for x in episodes)
-        out: tuple[Tensor, Tensor] = vmap(one, in_dims=in_dims)(*episodes)
-        return out
-
-    def _mapped(self, function: Callable[..., Any], weights: Tensor, episodes: Episodes) -> Any:
-        """The function over lanes; memories that cannot be vmapped are taken one by one."""
-        given = tuple(vars(episodes).values())
-        if self.first.vectorized:
-            dims = tuple(None if x is None else 0 for x in given)
-            return vmap(function, in_dims=(0, 0, None, *dims), chunk_size=self.chunk)(
-                weights, self.buffers, 0, *given
-            )
-        rows = [
-            function(weights[lane], {n: b[lane] for n, b in self.buffers.items()}, lane,
-                     *(None if x is None else x[lane] for x in given))
-            for lane in range(len(self.losses))
-        ]  # fmt: skip
-        if isinstance(rows[0], tuple):
-            return tuple(torch.stack(parts) for parts in zip(*rows, strict=True))
-        return torch.stack(rows)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from functools import partial
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 from annotated_types import Gt
@@ -17,6 +17,7 @@ from memories.base import AssociativeMemory, Gates, InvalidParameter, State
 from memories.features import unit
 from memories.matrix import recurrence
 from memories.matrix.normaliser import joined, split, with_ones
+from memories.sizing import only_size
 
 NORMALISER_FLOOR = 1e-6
 DECAY_LOGIT = 6.0
@@ -101,6 +102,13 @@ class ArFastWeights(AssociativeMemory):
                 self.register_parameter(name, matrix)
             else:
                 self.register_buffer(name, matrix)
+
+    @classmethod
+    @override
+    def from_budget(
+        cls, budget: int, key_dim: int, value_dim: int, **params: Any
+    ) -> dict[str, Any]:
+        return only_size(key_dim * (value_dim + (params.get("feature") == "elu1")), budget)
 
     @override
     def init_state(self) -> State:

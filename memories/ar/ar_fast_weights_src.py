@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated
+from typing import Annotated, Any
 
 import torch
 from annotated_types import Gt
@@ -12,6 +12,7 @@ from typing_extensions import override
 
 from bench.registry import memory
 from memories.base import AssociativeMemory, State
+from memories.sizing import only_size
 
 INIT_SCALE = 0.1
 
@@ -55,6 +56,13 @@ class ArFastWeightsSrc(AssociativeMemory):
             for rows, columns in ((key_dim, key_dim), (value_dim, value_dim), (key_dim, value_dim))
         ]
         self.key_in, self.value_in, self.query_in = (nn.Parameter(matrix) for matrix in drawn)
+
+    @classmethod
+    @override
+    def from_budget(
+        cls, budget: int, key_dim: int, value_dim: int, **params: Any
+    ) -> dict[str, Any]:
+        return only_size(key_dim * value_dim, budget)
 
     @override
     def init_state(self) -> State:

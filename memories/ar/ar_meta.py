@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import torch
 from annotated_types import Ge
@@ -13,6 +13,7 @@ from bench.registry import memory
 from memories.base import AssociativeMemory, State
 from memories.dense import Dense
 from memories.features import unit
+from memories.sizing import only_size
 
 WRITE_LOGIT = 4.0
 """Where the write strength starts: 0.982 of the error is corrected."""
@@ -64,6 +65,13 @@ class ArMeta(AssociativeMemory):
         self.write_logit = nn.Parameter(torch.tensor(WRITE_LOGIT))
         self.decay_logit = nn.Parameter(torch.tensor(DECAY_LOGIT))
         self.heads = Dense(hidden, 2 + key_dim + value_dim, generator=None, bias=False)
+
+    @classmethod
+    @override
+    def from_budget(
+        cls, budget: int, key_dim: int, value_dim: int, **params: Any
+    ) -> dict[str, Any]:
+        return only_size(key_dim * value_dim, budget)
 
     @override
     def init_state(self) -> State:

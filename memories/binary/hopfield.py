@@ -13,6 +13,7 @@ from bench.registry import memory
 from memories.base import AssociativeMemory, InvalidParameter, State
 from memories.binary.signs import signs
 from memories.matrix import least_squares
+from memories.sizing import only_size
 
 TIE = 1e-9
 """Fields of the projection rule up to this count as zero: what a float64 solve leaves of a tie."""
@@ -93,13 +94,7 @@ class Hopfield(AssociativeMemory):
         cls, budget: int, key_dim: int, value_dim: int, **params: Any
     ) -> dict[str, Any]:
         rows, columns = _shape(params.get("mode", "auto-concat"), key_dim, value_dim)
-        if rows * columns > budget:
-            raise InvalidParameter(
-                "budget",
-                f"must be >= {rows * columns}, its only size at these widths, got {budget}",
-                help="raise the budget, or leave this memory out",
-            )
-        return {}
+        return only_size(rows * columns, budget)
 
     @override
     def init_state(self) -> State:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import torch
 from annotated_types import Ge, Gt
@@ -11,6 +11,7 @@ from typing_extensions import override
 
 from bench.registry import memory
 from memories.base import AssociativeMemory, State
+from memories.sizing import only_size
 from memories.sources.layers import perceptron
 
 EVENT_BLOCK = 256
@@ -56,6 +57,13 @@ class ArMetaSrc(AssociativeMemory):
         widths = [inputs, hidden, hidden, key_dim * value_dim]
         self.hypernetwork = perceptron(widths, generator, nn.Tanh())
         self.scale = nn.Parameter(torch.tensor(float(scale)))
+
+    @classmethod
+    @override
+    def from_budget(
+        cls, budget: int, key_dim: int, value_dim: int, **params: Any
+    ) -> dict[str, Any]:
+        return only_size(key_dim * value_dim, budget)
 
     @override
     def init_state(self) -> State:

@@ -56,6 +56,14 @@ def test_a_budget_that_nothing_fits_is_a_reason_not_an_error() -> None:
     assert found.refused == "budget must be >= 16, the size of one slot, got 15"
 
 
+def test_a_memory_of_one_size_is_sized_if_it_fits() -> None:
+    """D x V floats and no other: nothing larger exists that would exceed the budget."""
+    fits = sized("ar-fast-weights", 64)
+    assert (fits.sized, fits.refused) == (True, "")
+    small = sized("ar-fast-weights", 63)
+    assert small.refused == "budget must be >= 64, its only size at these widths, got 63"
+
+
 def test_other_refusals_are_errors_of_the_suite() -> None:
     class Picky:
         @classmethod
