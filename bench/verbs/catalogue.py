@@ -11,7 +11,7 @@ from bench.reading import params
 from bench.registry import Entry
 
 WHAT = ("memories", "tasks", "backbones", "suites")
-FLAGS = ("uses_context", "uses_time", "binary_keys", "slow")
+FLAGS = ("uses_context", "uses_time", "recalls_order", "chunked_scan", "binary_keys", "slow")
 """Capabilities that are listed where a memory has them."""
 UNUSUAL = {"hetero": "auto-associative", "composes": "does not compose", "vectorized": "looped"}
 """Capabilities that are listed where a memory lacks them."""
@@ -80,6 +80,7 @@ def _flags(entry: Entry) -> list[str]:
     if entry.kind != "memory":
         return []
     has = [flag for flag in FLAGS if getattr(entry.cls, flag, False)]
+    has += [f"gate {name}" for name in sorted(getattr(entry.cls, "takes_gates", ()))]
     return has + [words for flag, words in UNUSUAL.items() if not getattr(entry.cls, flag, True)]
 
 
