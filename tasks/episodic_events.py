@@ -24,7 +24,7 @@ from tasks.episodic.questions import ask
 from tasks.episodic.recall import Episode, Recall
 from tasks.episodic.report import Answered
 from tasks.episodic.timeline import OrderBy, Sightings, score, sightings
-from tasks.episodic.tuning import best_lanes, choice
+from tasks.tuning import best_lanes, choice
 
 MOST_TIMED_EVENTS = 512
 """Events beyond which presentation times are not decoded: one read per time and candidate."""
@@ -142,7 +142,7 @@ class EpisodicEvents(Task):
         """One outcome per seed: the test episodes, as answered by the best setting."""
         lanes = bench.lanes([self.dictates()] * len(bench.seeds))
         calibrations = self._calibrate(bench, lanes)
-        chosen = best_lanes([c.f1 for c in calibrations], len(bench.seeds))
+        chosen = best_lanes([-c.f1 for c in calibrations], len(bench.seeds))
         bench.progress(1, 2)
         tested = self._test(bench, lanes.select(chosen), [calibrations[lane] for lane in chosen])
         bench.progress(2, 2)
@@ -240,7 +240,9 @@ class EpisodicEvents(Task):
                 "returns next to nothing of the events it was shown: it answers nothing"
             )
         if len(bench.candidates) > 1:
-            notes["tuned"], edge = choice(bench.candidates, [c.f1 for c in calibrations], best)
+            notes["tuned"], edge = choice(
+                bench.candidates, [c.f1 for c in calibrations], best, score="validation_f1"
+            )
             warnings += edge
         if warnings:
             notes["warnings"] = warnings

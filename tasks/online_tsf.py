@@ -24,6 +24,7 @@ from tasks.forecasting.online_pass import Pass, drive
 from tasks.forecasting.pretraining import Pretrained, pretrain
 from tasks.forecasting.scores import ForecastScores
 from tasks.forecasting.stream import CausalStream, squared_error
+from tasks.tuning import best_lanes, choice
 
 EVALUATION_BATCH = 512
 RESERVED = frozenset({"seed_rng", "data_dir", "protocol"})
@@ -151,7 +152,7 @@ class OnlineTSF(Task):
             drive(validation, prepared.stream, bench, before=0, total=total)
             selection = validation.scores.mean_squared()
             state = validation.state
-        chosen = _choose(selection, len(bench.seeds))
+        chosen = best_lanes(selection.tolist(), len(bench.seeds))
         test = self._pass(bench, origins, origins, lanes.select(chosen))
         if position > len(updates):
             test.restore(kept, position - len(updates))
@@ -293,35 +294,9 @@ class OnlineTSF(Task):
         candidates = [dict(candidate) for candidate in bench.candidates]
         if len(candidates) > 1:
             tried = selection.reshape(len(bench.seeds), -1)[seed].tolist()
-            best = _choose(selection, len(bench.seeds))[seed] % len(candidates)
-            notes["tuned"] = {
-                "choice": candidates[best],
-                "candidates": candidates,
-                "validation_mse": [value if np.isfinite(value) else None for value in tried],
-                "at_edge": _at_edge(candidates, candidates[best]),
-            }
-            warnings += [
-                f"the choice {name} = {candidates[best][name]:g} lies at the edge of its grid"
-                for name in notes["tuned"]["at_edge"]
-            ]
+            (best,) = best_lanes(tried, 1)
+            notes["tuned"], at_edge = choice(candidates, tried, best, score="validation_mse")
+            warnings += at_edge
         if warnings:
             notes["warnings"] = warnings
         return notes
-
-
-def _at_edge(candidates: Sequence[Mapping[str, Any]], choice: Mapping[str, Any]) -> list[str]:
-    """Numbers whose chosen value is the smallest or largest of several that were tried."""
-    at_edge = []
-    for name, chosen in choice.items():
-        tried = {candidate[name] for candidate in candidates}
-        is_number = isinstance(chosen, int | float) and not isinstance(chosen, bool)
-        if is_number and len(tried) > 1 and chosen in (min(tried), max(tried)):
-            at_edge.append(name)
-    return at_edge
-
-
-def _choose(selection: Tensor, seeds: int) -> list[int]:
-    """The lane of each seed's best candidate; ties go to the first, a non-finite error loses."""
-    per_seed = torch.where(selection.isfinite(), selection, torch.inf).reshape(seeds, -1)
-    first = torch.arange(seeds) * per_seed.shape[1]
-    return (first + per_seed.argmin(1)).tolist()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -12,22 +10,15 @@ from torch import Tensor
 
 from bench.lanes import Lanes
 from tests.memories.case import build, unit_rows
+from tests.perf.cases import CASES
+from tests.perf.throughput import DIM, Throughput, fastest
 from tests.tasks.cells import cell, run
 
 pytestmark = pytest.mark.perf
 
-LANES, EVENTS, DIM, ROUNDS = 20, 64, 64, 7
-
-
-def fastest(*sides: Callable[[], Any]) -> list[float]:
-    """Seconds of each side's fastest round, the sides taking turns."""
-    taken: list[list[float]] = [[] for _ in sides]
-    for _ in range(ROUNDS):
-        for side, times in zip(sides, taken, strict=True):
-            start = time.perf_counter()
-            side()
-            times.append(time.perf_counter() - start)
-    return [min(times) for times in taken]
+LANES, EVENTS = 20, 64
+SEQUENTIAL = ("ar-meta", "ar-graph", "ar-gated", "ar-context-drift", "xf-episodic", "xf-multiscale")
+"""Memories that write event by event, or with a step of a network an event."""
 
 
 @torch.no_grad()
@@ -75,7 +66,9 @@ def test_twenty_lanes_of_per_event_delta_against_twenty_runs(benchmark: Any) -> 
 
     torch.testing.assert_close(together(), one_by_one(), rtol=0, atol=1e-4)
     torch.testing.assert_close(together(), bare_recurrences(), rtol=0, atol=1e-4)
-    lanes, separate, direct, bare = fastest(together, one_by_one, directly, bare_recurrences)
+    lanes, separate, direct, bare = fastest(
+        together, one_by_one, directly, bare_recurrences, rounds=7
+    )
     benchmark.extra_info["speedup_over_single_lanes"] = separate / lanes
     benchmark.extra_info["speedup_over_direct_calls"] = direct / lanes
     benchmark.extra_info["speedup_over_bare_recurrences"] = bare / lanes
@@ -93,3 +86,27 @@ def test_a_capacity_cell_of_twenty_seeds_against_twenty_cells(benchmark: Any, me
     benchmark.extra_info["speedup"] = alone / block
     benchmark(lambda: run(made, range(LANES)))
     assert alone > block
+
+
+@torch.no_grad()
+@pytest.mark.parametrize(
+    "case", [case for case in CASES if case.name in SEQUENTIAL], ids=lambda case: case.id
+)
+def test_writing_sequential_memories_in_lanes(benchmark: Any, case: Throughput) -> None:
+    """20 seeds as lanes against one after another; reported with the time per event."""
+    memories = [case.build(seed) for seed in range(LANES)]
+    keys, values = unit_rows(3, LANES, EVENTS, DIM), unit_rows(4, LANES, EVENTS, DIM)
+    stacked, alone = Lanes(memories), [Lanes([memory]) for memory in memories]
+
+    def together() -> None:
+        stacked.write(stacked.init_state(), keys, values)
+
+    def one_by_one() -> None:
+        for i, lanes in enumerate(alone):
+            lanes.write(lanes.init_state(), keys[i : i + 1], values[i : i + 1])
+
+    block, single = fastest(together, one_by_one, rounds=3)
+    benchmark.extra_info["speedup"] = single / block
+    benchmark.extra_info["microseconds_per_event_and_lane"] = 1e6 * block / (EVENTS * LANES)
+    benchmark.pedantic(together, rounds=3)
+    assert single > block

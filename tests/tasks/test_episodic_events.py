@@ -79,6 +79,14 @@ def test_who_answers_nothing_is_right_where_nothing_matches(memory, decoder):
         assert (primary.name, primary.chance) == ("f1", pytest.approx(0.2))
 
 
+@pytest.mark.parametrize(("events", "n_bins"), [(20, 4), (60, 5)])
+def test_answering_nothing_is_worth_one_over_the_number_of_bins(events, n_bins):
+    """Of 20 events no cue matches six: 1 on one of four bins is .25."""
+    for outcome in run(cell("zero", "episodic-events", {"events": events}), [0, 1]):
+        assert list(curve(outcome, "f1_by_matches").values()) == [1, *[0] * (n_bins - 1)]
+        assert metric(outcome, "f1") == metric(outcome, "f1_lenient") == 1 / n_bins
+
+
 def test_who_returns_nothing_is_told_so():
     (outcome,) = run(cell("zero", "episodic-events", SMALL), [0])
     assert outcome.notes["scale"] == 0

@@ -98,6 +98,17 @@ def test_correlated_keys_favour_the_delta_rule_over_the_sum():
     assert linear == pytest.approx(0.38, abs=0.05)
 
 
+def test_strongly_correlated_keys_leave_only_least_squares_able():
+    """Key cosine .6, 32 pairs: .07 and .11 for delta and sum, as measured over six draws, and 1:
+    32 independent keys of 64 dimensions are solved for exactly, however alike they are.
+    """
+    settings = {"items": 32, "key_dist": "correlated", "key_cosine": 0.6}
+    seen = {m: averaged(m, settings)["acc_code"] for m in ("delta", "linear-assoc", "ridge-assoc")}
+    assert seen["ridge-assoc"] == 1
+    assert seen["delta"] == pytest.approx(0.07, abs=0.05)
+    assert seen["linear-assoc"] == pytest.approx(0.11, abs=0.05)
+
+
 def test_gaussian_values_are_scored_by_cosine_and_ranked_among_those_stored():
     """D = 32, 20 pairs: the sum of outer products of unit keys has cosine 1/sqrt(1 + 19/32)."""
     settings = {"dim": 32, "key_dist": "gauss", "values": "gauss", "episodes": 20}

@@ -6,18 +6,23 @@ import itertools
 from collections.abc import Callable
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
 from bench import seeds
-from bench.running import metatraining
+from bench.running import meta_lanes, metatraining
 from bench.running.checkpoint import Checkpoint
+from bench.running.meta_lanes import EpisodeStreams, StackedWeights
 from bench.running.metatraining import BUDGETS, Budget, MetaTraining, train, train_cached
+from bench.running.workbench import Workbench
 from memories.base import AssociativeMemory, State
 from tasks.association.curriculum import AssociativeCurriculum
-from tasks.base import Episodes
+from tasks.base import Curriculum, Episodes
+from tasks.episodic_events import EpisodicEvents
 from tests.memories.case import build
+from tests.tasks.cells import cell, task_of
 
 D, V = 6, 5
 SHORT = Budget(steps=20, episodes=4, validate_every=10, validation_episodes=8)
@@ -59,6 +64,20 @@ class Scaled(AssociativeMemory):
         return torch.where(gone & (self.trap > 0), torch.nan, out)
 
 
+def stacked(memories: list[AssociativeMemory], budget: Budget) -> StackedWeights:
+    return StackedWeights(memories, torch.device("cpu"), episodes=budget.episodes)
+
+
+def drawn_for(lane_seeds: list[int], budget: Budget) -> EpisodeStreams:
+    return EpisodeStreams(
+        CURRICULUM,
+        lane_seeds,
+        torch.device("cpu"),
+        episodes=budget.episodes,
+        validation_episodes=budget.validation_episodes,
+    )
+
+
 def learned(lanes: range) -> list[AssociativeMemory]:
     return [build("ar-fast-weights", lane, key_dim=D, value_dim=V, **LEARNED) for lane in lanes]
 
@@ -97,6 +116,54 @@ def test_the_kept_weights_are_those_of_the_best_validation() -> None:
         assert lane.validation[lane.best] <= lane.validation[0]
 
 
+def recall_loss(memory: AssociativeMemory, groups: list[Episodes]) -> float:
+    """One minus the mean cosine of all episodes, each written and read by itself."""
+    losses: list[Tensor] = []
+    for group in groups:
+        for keys, values, queries, targets in zip(
+            group.keys, group.values, group.queries, group.targets, strict=True
+        ):
+            reads = memory.read(memory.write(memory.init_state(), keys, values), queries)
+            losses.append(1 - torch.cosine_similarity(reads, targets, dim=-1).mean())
+    return float(torch.stack(losses).mean())
+
+
+@torch.no_grad()
+@pytest.mark.parametrize(("rule", "gain"), [("hebb", -0.01), ("delta", 0.005)])
+def test_training_costs_no_lane_a_hundredth_and_holds_on_unseen_episodes(
+    rule: str, gain: float
+) -> None:
+    """The weights as restored, on validation episodes drawn anew and read without lanes.
+
+    On 200 episodes that neither training nor validation held, the sum of products of random keys
+    has nothing to gain; the delta rule learns to be careful, by .008 in 60 steps.
+    """
+    lanes = [
+        build("ar-fast-weights", lane, key_dim=D, value_dim=V, rule=rule, proj="learned")
+        for lane in range(4)
+    ]
+
+    def held_out(seed: int, stream: int, n: int) -> list[Episodes]:
+        drawn = seeds.torch_generator(seed, stream, meta_lanes.STREAM_KEY)
+        return CURRICULUM.validation(n, drawn)
+
+    def losses(stream: int, n: int) -> list[float]:
+        return [recall_loss(m, held_out(seed, stream, n)) for seed, m in enumerate(lanes)]
+
+    n = SHORT.validation_episodes
+    before, unseen_before = losses(seeds.VALIDATION, n), losses(seeds.TEST, 200)
+    with torch.enable_grad():
+        kept = train_cached(lanes, range(4), CURRICULUM, replace(SHORT, steps=60))
+    stories = [MetaTraining.restore(m, kept[seed]) for seed, m in enumerate(lanes)]
+    after, unseen_after = losses(seeds.VALIDATION, n), losses(seeds.TEST, 200)
+    for story, initial, trained in zip(stories, before, after, strict=True):
+        assert trained <= initial + 0.01
+        assert initial == pytest.approx(story.validation[0], abs=1e-5)
+        assert trained == pytest.approx(story.validation[story.best], abs=1e-5)
+    for initial, trained in zip(unseen_before, unseen_after, strict=True):
+        assert initial - trained > gain
+
+
 def test_the_loss_is_one_minus_the_mean_cosine_and_what_the_memory_adds() -> None:
     """Mean value with turn = -I: cos = -(v . m)/|m|, by hand, over one episode per lane."""
 
@@ -106,8 +173,8 @@ def test_the_loss_is_one_minus_the_mean_cosine_and_what_the_memory_adds() -> Non
 
     budget = replace(SHORT, episodes=1)
     for kind, extra in ((Scaled, 0.0), (Charged, 7.0)):
-        lanes = metatraining._Lanes([kind()], budget, torch.device("cpu"))
-        data = metatraining._Data(CURRICULUM, [3], budget, torch.device("cpu"))
+        lanes = stacked([kind()], budget)
+        data = drawn_for([3], budget)
         episodes = data.training(0)
         values = episodes.values[0, 0]
         mean = values.sum(0) / values.sum(0).norm()
@@ -210,9 +277,70 @@ def test_a_training_that_found_nothing_says_so() -> None:
     assert MetaTraining((0.2, 0.1), 1, -1, 1.0).warning == ""
 
 
+Drawn = list[tuple[int, int, tuple[int | str, ...]]]
+
+
+@pytest.fixture
+def streams(monkeypatch: pytest.MonkeyPatch) -> Drawn:
+    """Seed, stream and key of every generator that is made during the test."""
+    made: Drawn = []
+    sequence = seeds.sequence
+
+    def noted(seed: int, stream: int, *key: int | str) -> np.random.SeedSequence:
+        made.append((seed, stream, key))
+        return sequence(seed, stream, *key)
+
+    monkeypatch.setattr(seeds, "sequence", noted)
+    return made
+
+
+CURRICULA = [CURRICULUM, EpisodicEvents(dim=8).curriculum()]
+
+
+@pytest.mark.parametrize("curriculum", CURRICULA, ids=["associative", "episodic-events"])
+def test_training_draws_from_its_own_two_streams_alone(
+    curriculum: Curriculum, streams: Drawn
+) -> None:
+    """A generator per seed and step, one per seed for validation, and not the global one."""
+    sizes = {"key_dim": 8, "value_dim": 10} if curriculum is not CURRICULUM else {}
+    memories = [
+        build("ar-fast-weights", lane, **{"key_dim": D, "value_dim": V, **sizes}, **LEARNED)
+        for lane in (5, 8)
+    ]
+    before = torch.get_rng_state()
+    train(memories, [5, 8], curriculum, replace(SHORT, steps=6, episodes=2, validate_every=2))
+    assert torch.equal(torch.get_rng_state(), before)
+    steps = [(s, seeds.META, ("curriculum", step)) for step in range(6) for s in (5, 8)]
+    assert sorted(streams) == sorted(
+        [*steps, *((s, seeds.VALIDATION, ("curriculum",)) for s in (5, 8))]
+    )
+
+
+def test_what_a_cell_trains_on_is_drawn_before_and_apart_from_what_it_is_scored_on(
+    monkeypatch: pytest.MonkeyPatch, streams: Drawn
+) -> None:
+    """Of the test stream only the task draws, in its own name, once all weights are fixed.
+
+    The probe whether values are stored is the same for all seeds: it is drawn from seed 0.
+    """
+    monkeypatch.setitem(BUDGETS, "quick", replace(SHORT, steps=3, episodes=2))
+    made = cell("ar-fast-weights", "pair-recall", {"items": 4, "dim": 8, "episodes": 2})
+    made = replace(made, meta="quick")
+    (outcome,) = task_of(made).run(Workbench(made, [7]))
+    assert outcome.status == "ok"
+    used = [stream for _, stream, _ in streams]
+    assert set(used) == {seeds.INIT, seeds.META, seeds.VALIDATION, seeds.TEST}
+    last_trained = max(i for i, stream in enumerate(used) if stream == seeds.META)
+    assert seeds.TEST not in used[: last_trained + 1]
+    named = {seeds.TEST: "pair-recall", seeds.META: "curriculum", seeds.VALIDATION: "curriculum"}
+    for seed, stream, key in streams:
+        assert seed == (0 if "storage" in key else 7)
+        assert stream == seeds.INIT or key[0] == named[stream]
+
+
 def test_training_validation_and_test_streams_never_meet() -> None:
     """The same key in two streams gives other numbers; a step never draws what another drew."""
-    data = metatraining._Data(CURRICULUM, [0], SHORT, torch.device("cpu"))
+    data = drawn_for([0], SHORT)
     drawn = [data.training(step).keys.flatten() for step in (0, 1, 2, 8)]
     drawn += [group.keys.flatten() for group in data.validation]
     test = torch.randn(64, generator=seeds.torch_generator(0, seeds.TEST, "curriculum"))
@@ -237,8 +365,8 @@ def test_the_rate_drops_to_a_tenth_near_the_end() -> None:
             return queries.new_zeros(queries.shape[0], V) + 0 * self.turn[0, 0]
 
     budget = replace(SHORT, steps=10, drop_after=0.8, validate_every=1)
-    run_lanes = metatraining._Lanes([Slope()], budget, torch.device("cpu"))
-    data = metatraining._Data(CURRICULUM, [0], budget, torch.device("cpu"))
+    run_lanes = stacked([Slope()], budget)
+    data = drawn_for([0], budget)
     run = metatraining._Run.start(run_lanes.initial)
     places = []
     for step in range(10):
@@ -250,7 +378,7 @@ def test_the_rate_drops_to_a_tenth_near_the_end() -> None:
 
 
 def test_episodes_without_contexts_stay_without_them_when_stacked() -> None:
-    data = metatraining._Data(CURRICULUM, [0, 1], SHORT, torch.device("cpu"))
+    data = drawn_for([0, 1], SHORT)
     stacked = data.training(0)
     assert stacked.contexts is None
     assert stacked.cues is None

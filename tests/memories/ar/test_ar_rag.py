@@ -25,6 +25,17 @@ def test_with_every_event_retrieved_it_is_softmax_attention(top_k: int) -> None:
     torch.testing.assert_close(recall(memory, keys, values, queries), expected, rtol=0, atol=1e-5)
 
 
+@torch.no_grad()
+def test_with_every_event_retrieved_it_is_the_episodic_memory_without_its_cues() -> None:
+    """top_k = N, recency off, no context and no time: the same softmax of cosines, to 1e-5."""
+    keys, values = events(1, 30)
+    queries = events(2, 9)[0]
+    plain = build("episodic-linear", capacity=30, recency_weight=0.0)
+    retrieved = recall(build("ar-rag", capacity=30, top_k=30), keys, values, queries)
+    expected = recall(plain, keys, values, queries)
+    torch.testing.assert_close(retrieved, expected, rtol=0, atol=1e-5)
+
+
 def test_only_the_nearest_are_mixed() -> None:
     """Two neighbours at the same cosine share the weight; the third, just behind, has none."""
     keys = torch.tensor([[1.0, 0.2], [1.0, -0.2], [1.0, 0.21]])

@@ -156,6 +156,21 @@ def test_both_of_two_walks_far_apart_are_recalled() -> None:
     torch.testing.assert_close(memory.read(state, keys), values, rtol=0, atol=1e-4)
 
 
+@pytest.mark.parametrize(("fan_out", "opened"), [(15, 1), (16, 1), (8, 2)])
+def test_a_walk_is_one_segment_unless_the_fan_out_divides_it(fan_out: int, opened: int) -> None:
+    """15 events at t = 0..14 and x = 0, 2, ..., 28: no step ends a segment, so that grouping by
+    steps alone makes one parent of 15 children from 0 to 14.
+    """
+    contexts = torch.stack([2 * torch.arange(15.0), torch.full((15,), 1e4)], dim=1)
+    memory = hier(context_dim=2, space="ctx0", fan_out=fan_out)
+    state = stored(memory, *events(1, 15), torch.arange(15.0), contexts)
+    assert state["opened"][0] == opened
+    assert state["children"][0] == (15 if opened == 1 else 7)
+    nodes = memory.tree.nodes(1)
+    assert state["node_start"][nodes][:opened].tolist() == [0, 8][:opened]
+    assert state["node_end"][nodes][:opened].tolist() == ([14] if opened == 1 else [7, 14])
+
+
 def test_a_level_is_recalled_as_the_mean_of_a_segment() -> None:
     """Fan-out 4, orthonormal keys: q = key i has cosine 1/2 with its segment and 0 with others.
 

@@ -10,10 +10,11 @@ from tests.reference import hopfield
 CASES = [
     Throughput(
         "hopfield",
-        write=1,
-        read=1,
+        write=50,
+        read=500,
+        at_once=10,
         params={"steps": 2},
         reference=lambda m: partial(hopfield.recall, steps=m.steps),
-        queries=4,
+        queries=8,
     ),
 ]

@@ -6,19 +6,21 @@ from tests.memories.cases.episodic import rowwise
 from tests.perf.throughput import Throughput
 
 FULL = {"capacity": 256}
+BY_ROWS = {**FULL, "address": "rowwise"}
 
 CASES = [
-    Throughput("episodic-linear", write=1, read=1, params=FULL, queries=4),
-    Throughput("episodic-matrix", write=1, read=1, params=FULL, queries=4),
+    Throughput("episodic-linear", write=12, read=100, at_once=25, params=FULL, queries=8),
+    Throughput("episodic-matrix", write=12, read=100, at_once=20, params=FULL, queries=8),
     Throughput(
         "episodic-matrix",
-        write=1,
-        read=1,
-        params={**FULL, "address": "rowwise"},
+        write=25,
+        read=100,
+        at_once=25,
+        params=BY_ROWS,
         reference=rowwise,
-        queries=4,
+        queries=8,
     ),
-    Throughput("hier-linear", write=1, read=1, params=FULL, queries=4),
-    Throughput("hier-matrix", write=1, read=1, params=FULL, queries=4),
-    Throughput("episodic-moe", write=1, read=1, params=FULL, queries=4),
+    Throughput("hier-linear", write=25, read=100, at_once=30, params=FULL, queries=4),
+    Throughput("hier-matrix", write=25, read=100, at_once=30, params=FULL, queries=4),
+    Throughput("episodic-moe", write=20, read=100, at_once=30, params=FULL, queries=4),
 ]

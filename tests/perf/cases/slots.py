@@ -9,31 +9,36 @@ from tests.memories.case import Recall
 from tests.perf.throughput import Throughput
 from tests.reference import dense_am, dnd, exact_knn, ring_attention
 
-SLOTS = 128
+FULL, HALF = {"capacity": 256}, {"capacity": 128}
+
+
+def _knn(m: Any) -> Recall:
+    return partial(exact_knn.recall, capacity=m.capacity)
+
+
+def _ring(m: Any) -> Recall:
+    return partial(ring_attention.recall, capacity=m.capacity)
 
 
 def _dnd(m: Any) -> Recall:
     return partial(dnd.recall, capacity=m.capacity, top_k=m.top_k, prepare=lambda x: x)
 
 
+def _dense(m: Any) -> Recall:
+    return partial(dense_am.recall, capacity=m.capacity)
+
+
 CASES = [
-    Throughput(
-        "exact-knn", write=1, read=1, reference=lambda _: partial(exact_knn.recall, capacity=256)
-    ),
-    Throughput(
-        "ring-attention",
-        write=1,
-        read=1,
-        params={"capacity": 256},
-        reference=lambda _: partial(ring_attention.recall, capacity=256),
-    ),
-    Throughput("dnd", write=1, read=1, params={"capacity": SLOTS}, reference=_dnd, queries=16),
+    Throughput("exact-knn", write=5, read=30, at_once=20, params=FULL, reference=_knn),
+    Throughput("ring-attention", write=7, read=200, at_once=15, params=FULL, reference=_ring),
+    Throughput("dnd", write=3, read=20, at_once=1, params=HALF, reference=_dnd, queries=32),
     Throughput(
         "dense-am",
-        write=1,
-        read=1,
-        params={"capacity": SLOTS},
-        reference=lambda _: partial(dense_am.recall, capacity=SLOTS),
+        write=3,
+        read=40,
+        at_once=3,
+        params=HALF,
+        reference=_dense,
         events=16,
         queries=4,
     ),

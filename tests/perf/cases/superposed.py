@@ -5,6 +5,6 @@ from __future__ import annotations
 from tests.perf.throughput import Throughput
 
 CASES = [
-    Throughput("hrr", write=1, read=1, events=1024),
-    Throughput("sdm", write=1, read=1, events=1024),
+    Throughput("hrr", write=2, read=3, at_once=3),
+    Throughput("sdm", write=1, read=1, at_once=1.5, queries=1024),
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 import torch
 
 from bench.running.cache import Cache
-from tasks.online_tsf import _at_edge, _choose
+from tasks.tuning import best_lanes, edges
 from tests.tasks.cells import cell, numbers, run
 from tests.tasks.streams import DRIFT, RATES, walk, write_csv
 
@@ -79,12 +80,12 @@ def test_forecasts_whose_target_reaches_into_the_test_rows_choose_nothing(tmp_pa
 
 def test_choosing_prefers_the_first_of_equals_and_any_finite_error():
     errors = torch.tensor([[2.0, 1.0, 1.0], [torch.nan, torch.inf, 5.0]]).flatten()
-    assert _choose(errors, 2) == [1, 5]
-    assert _choose(torch.full((4,), torch.nan), 2) == [0, 2]
+    assert best_lanes(errors.tolist(), 2) == [1, 5]
+    assert best_lanes([math.nan] * 4, 2) == [0, 2]
 
 
 @pytest.mark.parametrize(
-    ("choice", "edges"),
+    ("choice", "expected"),
     [
         ({"rate": 0.1, "size": 2}, ["rate"]),
         ({"rate": 0.2, "size": 4}, ["size"]),
@@ -92,14 +93,14 @@ def test_choosing_prefers_the_first_of_equals_and_any_finite_error():
         ({"rate": 0.2, "size": 2}, []),
     ],
 )
-def test_a_choice_lies_at_the_edge_parameter_by_parameter(choice, edges):
+def test_a_choice_lies_at_the_edge_parameter_by_parameter(choice, expected):
     candidates = [
         {"rate": rate, "size": size, "fixed": 7, "mode": mode}
         for rate in (0.1, 0.2, 0.3)
         for size in (1, 2, 4)
         for mode in ("a", "b")
     ]
-    assert _at_edge(candidates, choice | {"fixed": 7, "mode": "a"}) == edges
+    assert edges(candidates, choice | {"fixed": 7, "mode": "a"}) == expected
 
 
 def test_a_choice_at_the_edge_of_its_grid_is_a_warning(cache):

@@ -1,4 +1,4 @@
-"""What is told about parameters that were chosen on validation episodes."""
+"""Which candidate setting does best on validation data, and what is told about the choice."""
 
 from __future__ import annotations
 
@@ -7,30 +7,38 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 
-def best_lanes(f1: Sequence[float], seeds: int) -> list[int]:
-    """The lane of each seed's best candidate; ties go to the first.
+def best_lanes(costs: Sequence[float], seeds: int) -> list[int]:
+    """The lane of each seed's cheapest candidate; ties go to the first, what is not finite loses.
 
     Args:
-        f1: Validation score of each lane, seed-major; -inf where a read was not finite.
+        costs: Validation cost of each lane, seed-major.
         seeds: Number of seeds.
     """
-    per_seed = len(f1) // seeds
+    ranked = [cost if math.isfinite(cost) else math.inf for cost in costs]
+    per_seed = len(ranked) // seeds
     chosen = []
-    for start in range(0, len(f1), per_seed):
-        own = f1[start : start + per_seed]
-        chosen.append(start + own.index(max(own)))
+    for start in range(0, len(ranked), per_seed):
+        own = ranked[start : start + per_seed]
+        chosen.append(start + own.index(min(own)))
     return chosen
 
 
 def choice(
-    candidates: Sequence[Mapping[str, Any]], f1: Sequence[float], best: int
+    candidates: Sequence[Mapping[str, Any]], scores: Sequence[float], best: int, *, score: str
 ) -> tuple[dict[str, Any], list[str]]:
-    """Notes on the candidate chosen, and a warning for each value at the edge of its grid."""
+    """Notes on the candidate chosen, and a warning for each value at the edge of its grid.
+
+    Args:
+        candidates: All settings that were tried.
+        scores: Validation score of each.
+        best: Index of the one chosen.
+        score: Name of the score, e.g. ``validation_mse``.
+    """
     at_edge = edges(candidates, candidates[best])
     told = {
         "choice": dict(candidates[best]),
         "candidates": [dict(candidate) for candidate in candidates],
-        "validation_f1": [value if math.isfinite(value) else None for value in f1],
+        score: [value if math.isfinite(value) else None for value in scores],
         "at_edge": at_edge,
     }
     warnings = [
