@@ -23,6 +23,7 @@ from tasks.association.recall import (
     first_crossing,
     hits,
 )
+from tasks.association.recall_metrics import capacity_step
 from tasks.association.storage import mark_storage
 from tasks.association.task import AssociativeTask
 from tasks.base import Lanes, Metric, Outcome, Workbench
@@ -258,6 +259,9 @@ class Capacity(AssociativeTask):
         n_eval = sum(sum(p.loads) * p.episodes for p in passes)
         return Outcome(metrics=metrics, n_eval=n_eval, notes=_notes(censored, loads))
 
+    def _episodes_at(self, load: int) -> int:
+        return self.episodes if load <= FEW_ITEMS else 1
+
     def _capacities(
         self, loads: list[int], curve: list[float]
     ) -> tuple[list[Metric], dict[str, str]]:
@@ -270,7 +274,12 @@ class Capacity(AssociativeTask):
             if how:
                 censored[name] = how
             primary = threshold == PRIMARY_THRESHOLD
-            metrics.append(Metric(name, value, "higher", "items", primary=primary, bounds=bounds))
+            metrics.append(
+                Metric(
+                    name, value, "higher", "items", primary=primary, bounds=bounds,
+                    resolution=capacity_step(loads, self._episodes_at),
+                )
+            )  # fmt: skip
         return metrics, censored
 
 

@@ -18,7 +18,7 @@ from tasks.association.keys import draw_keys, unit_keys
 from tasks.association.load_pass import reads_at
 from tasks.association.patterns import N_FIXED, NAMES, WIDTH, likeness, stepwise, structures
 from tasks.association.recall import bits_per_item, code_sequence, cosines, first_crossing, hits
-from tasks.association.recall_metrics import accuracy, cosine
+from tasks.association.recall_metrics import accuracy, capacity_step, cosine
 from tasks.association.task import AssociativeTask
 from tasks.base import Curriculum, Metric, Outcome, Workbench
 
@@ -177,6 +177,7 @@ class CapacityMatrixVsLinear(AssociativeTask):
                     Metric(
                         name, value, "higher", "items", primary=primary,
                         bounds=(0.0, float(self.loads[-1])),
+                        resolution=capacity_step(self.loads, lambda _: self.episodes),
                     )
                 )  # fmt: skip
                 if primary:
@@ -215,7 +216,13 @@ class CapacityMatrixVsLinear(AssociativeTask):
         def outcome(rows: slice) -> Outcome:
             shares = [mean(values, rows) for values in success]
             metrics = [
-                accuracy("success_mean", sum(shares) / len(shares), None, primary=True),
+                accuracy(
+                    "success_mean",
+                    sum(shares) / len(shares),
+                    None,
+                    primary=True,
+                    answers=len(shares) * max(self.loads) * self.episodes,
+                ),
                 *(
                     accuracy("success", share, None, x=load)
                     for load, share in zip(self.loads, shares, strict=True)

@@ -138,7 +138,10 @@ class ContextReinstatement(AssociativeTask):
     def _outcome(self, scores: dict[str, Tensor], rows: slice) -> Outcome:
         means = {name: mean(values, rows) for name, values in scores.items()}
         metrics = [
-            accuracy("acc_context", means["acc_context"], 1 / self.contexts, primary=True),
+            accuracy(
+                "acc_context", means["acc_context"], 1 / self.contexts, primary=True,
+                answers=self.items * self.contexts * self.episodes,
+            ),
             accuracy("acc_code", means["acc_code"], 1 / self.pool),
             accuracy("acc_code_uncued", means["acc_code_uncued"], 1 / self.pool),
             difference("context_effect", means["acc_code"] - means["acc_code_uncued"], "higher"),

@@ -237,7 +237,14 @@ class Interference(AssociativeTask):
         tested = ("retro_acc", "pro_acc")
         return [
             *(
-                accuracy(name, value, 1 / self.pool, primary=name in tested)
+                accuracy(
+                    name,
+                    value,
+                    1 / self.pool,
+                    primary=name in tested,
+                    # retroactive probes ask for the first list, proactive ones for the second
+                    answers=self.items[name.startswith("pro")] * self.episodes,
+                )
                 for name, value in acc.items()
             ),
             *(difference(name, value, "lower") for name, value in _effects(acc).items()),

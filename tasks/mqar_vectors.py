@@ -124,7 +124,7 @@ class MqarVectors(AssociativeTask):
         right, rewritten, chance = scores["accuracy"], scores["rewritten"], 1 / self.pool
         overall = mean(right, rows)
         metrics = [
-            accuracy("accuracy", overall, chance, primary=True),
+            accuracy("accuracy", overall, chance, primary=True, answers=self.items * self.episodes),
             cosine("cosine", mean(scores["cosine"], rows)),
         ]
         for name, members in (("rewritten", rewritten), ("kept", ~rewritten)):

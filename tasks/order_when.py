@@ -145,12 +145,14 @@ class OrderWhen(AssociativeTask):
     def _outcome(self, scores: dict[str, Tensor], rows: slice) -> Outcome:
         n, means = self.items, {name: mean(values, rows) for name, values in scores.items()}
         metrics = [
-            accuracy("when_acc", means["when_acc"], 1 / n, primary=True),
+            accuracy("when_acc", means["when_acc"], 1 / n, primary=True, answers=n * self.episodes),
             Metric(
                 "when_error", means["when_error"], "lower",
                 bounds=(0.0, (n - 1) / n), chance=(n * n - 1) / (3 * n * n), ceiling=0.0,
             ),
-            accuracy("order", means["order"], 0.5, primary=True),
+            accuracy(
+                "order", means["order"], 0.5, primary=True, answers=n * (n - 1) * self.episodes
+            ),
             Metric(
                 "kendall_tau", means["kendall_tau"], "higher",
                 bounds=(-1.0, 1.0), chance=0.0, ceiling=1.0,

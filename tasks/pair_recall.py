@@ -135,7 +135,13 @@ class PairRecall(AssociativeTask):
             accuracy("mrr", means["mrr"], chance_reciprocal_rank(ranked)),
         ]
         if coded:
-            metrics.insert(0, accuracy("acc_code", means["acc_code"], 1 / self.pool, primary=True))
+            answers = self.items * self.episodes
+            metrics.insert(
+                0,
+                accuracy(
+                    "acc_code", means["acc_code"], 1 / self.pool, primary=True, answers=answers
+                ),
+            )
             metrics += self._information(means["acc_code"], floats)
         return Outcome(metrics=metrics, n_eval=self.items * self.episodes)
 

@@ -123,7 +123,13 @@ class SerialPosition(AssociativeTask):
         middle = (self.items - MIDDLE) // 2
         between = mean(acc[:, middle : middle + MIDDLE], rows)
         metrics = [
-            accuracy("acc_code_mean", mean(acc, rows), chance, primary=True),
+            accuracy(
+                "acc_code_mean",
+                mean(acc, rows),
+                chance,
+                primary=True,
+                answers=self.items * self.episodes,
+            ),
             cosine("cosine_mean", mean(scores["cosine"], rows)),
             difference("recency", mean(acc[:, -ENDS:], rows) - between, "higher"),
             difference("primacy", mean(acc[:, :ENDS], rows) - between, "higher"),

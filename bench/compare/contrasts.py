@@ -95,7 +95,9 @@ def _difference(draft: Draft) -> tuple[float | None, float]:
 def _standardised(draft: Draft) -> tuple[float | None, float | None]:
     """Paired t and the standard deviation of the differences, where effect sizes exist."""
     pairs = draft.pairs
-    if draft.unpaired or pairs.n < LEAST_PAIRS or is_constant(pairs.d, pairs.scale):
+    if draft.unpaired or pairs.n < LEAST_PAIRS:
+        return None, None
+    if is_constant(pairs.d, pairs.scale) and not (draft.resolution and pairs.d.any()):
         return None, None
     t = float(paired_t(pairs.d, draft.resolution)[0][0])
     return t, float(spread(pairs.d, draft.resolution)[0])

@@ -83,9 +83,9 @@ def paired_tests(
 ) -> list[PairedTest]:
     """One result per cell, for cells that have the same number of pairs.
 
-    Guards: constant differences have no t (non-zero ones get the sign-flip p, all zeros are a
-    tie with p = 1); the sd is not taken below the resolution floor; a significant t-test that
-    hangs on one seed is flagged.
+    Guards: constant differences have no t unless the metric has a resolution (non-zero ones get
+    the sign-flip p, all zeros are a tie with p = 1); the sd is not taken below the resolution
+    floor; a significant t-test that hangs on one seed is flagged.
 
     Args:
         d: Oriented differences [cells, n], or [n] for one cell.
@@ -103,6 +103,8 @@ def paired_tests(
     magnitude = np.abs(x).max(axis=1) if scale is None else np.asarray(scale, dtype=np.float64)
     flip = permutation.sign_flip(x, rng=rng)
     tie, constant = _degenerate(x, magnitude)
+    # a metric that moves in steps has a spread, that of rounding, even where all pairs agree
+    constant &= np.broadcast_to(np.asarray(resolution) == 0, count) | (name != "t")
     statistic, p = _apply(name, x, flip, resolution, rng)
     unsure = _fragile(x, p, alpha, resolution) if name == "t" else np.zeros(count, dtype=bool)
     plain = [

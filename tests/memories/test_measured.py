@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+import torch
 
 from bench import registry
 from memories.base import protocol_of
@@ -33,4 +34,5 @@ def test_benchmarks_are_of_registered_memories_and_have_names_of_their_own() -> 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
 def test_what_is_timed_beside_a_memory_recalls_the_same(case: Throughput) -> None:
-    assert replace(case, events=6, queries=3).race().same()
+    # float64, for six events leave the least squares of `ridge-assoc` to its ridge of 1e-4
+    assert replace(case, events=6, queries=3).race(torch.float64).same()

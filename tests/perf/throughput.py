@@ -68,14 +68,14 @@ class Throughput:
     def id(self) -> str:
         return "-".join([self.name, *(f"{k}={v}" for k, v in self.params.items())])
 
-    def race(self) -> Race:
+    def race(self, dtype: torch.dtype = torch.float32) -> Race:
         """Both sides, built."""
-        memory = self.build()
+        memory = self.build().to(dtype)
         reference = self.reference
         if reference is None:
             reference = next(case.reference for case in KNOWN if case.name == self.name)
         sizes = self.events, self.events, self.queries
-        drawn = [unit_rows(seed, n, DIM) for seed, n in enumerate(sizes)]
+        drawn = [unit_rows(seed, n, DIM).to(dtype) for seed, n in enumerate(sizes)]
         return Race(memory, reference(memory), *drawn)
 
     def build(self, seed: int = 0) -> Any:

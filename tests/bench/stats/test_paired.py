@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from bench.stats.paired import Test as RequestedTest
 from bench.stats.paired import choose, paired_tests
@@ -113,3 +114,16 @@ def test_cells_tested_together_equal_cells_tested_alone() -> None:
 def test_values_that_are_not_finite_are_refused() -> None:
     with pytest.raises(ValueError, match="finite"):
         paired_tests([0.1, np.nan, 0.2], rng=generator())
+
+
+def test_equal_differences_of_a_metric_with_steps_are_tested_at_its_rounding() -> None:
+    """d = .2 five times, steps of .01: sd = .01/sqrt(6), t = .2 sqrt(5) sqrt(6)/.01 = 109.54."""
+    (found,) = paired_tests([0.2] * 5, rng=np.random.default_rng(0), resolution=0.01)
+    assert found.test == "t"
+    assert found.statistic == pytest.approx(109.5445, abs=1e-3)
+    assert found.p == pytest.approx(2 * stats.t.sf(109.5445115, 4), rel=1e-6)
+    assert not found.constant
+    (unknown,) = paired_tests([0.2] * 5, rng=np.random.default_rng(0))
+    assert (unknown.test, unknown.p, unknown.constant) == ("signflip", 0.0625, True)
+    (tied,) = paired_tests([0.0] * 5, rng=np.random.default_rng(0), resolution=0.01)
+    assert (tied.p, tied.tie) == (1.0, True)
