@@ -56,6 +56,15 @@ def test_a_row_is_at_chance_where_its_interval_reaches_guessing() -> None:
     assert not any(row.at_chance for row in compare(lower.frame()).sections[0].rows)
 
 
+def test_rounding_does_not_lift_a_row_above_chance() -> None:
+    """A tenth in float32 is 0.10000000149."""
+    guessing = Metric("acc_code", "higher", bounds=(0.0, 1.0), chance=0.1)
+    builder = FrameBuilder().cell("a", [0.10000000149] * 5, metric=guessing)
+    builder.cell("b", [0.1001] * 5, metric=guessing)
+    rows = compare(builder.frame()).sections[0].rows
+    assert [row.at_chance for row in rows] == [True, False]
+
+
 def test_the_fill_of_a_budget_is_a_column() -> None:
     found = compare(frame(a={"fill": 0.984}, b={"fill": None}))
     (grid,) = build(found).grids
