@@ -37,16 +37,15 @@ def fastest(*sides: Callable[[], Any], rounds: int = 5) -> list[float]:
 class Throughput:
     """A memory with parameters, the size of the race and the lead that it must keep.
 
-    The bars stand at a quarter of what one core measured, or lower, and at 1 where the rule is
-    sequential and both sides go event by event: they notice a loop that came back, not a busy
-    machine.
+    The bars stand at a third of what one core measured, or lower, and at 1 where both sides go
+    event by event or do the same work: they notice a loop that came back, not a busy machine.
 
     Attributes:
         name: Registry name.
         write: How many times as fast as the loop it must write all events and answer one query.
         read: How many times as fast as the loop it must answer each further query.
         at_once: How many times as fast as single events it must write them in one call; half,
-            which leaves room for noise, where that saves nothing.
+            which leaves room for noise, where that saves little.
         params: The memory's parameters.
         reference: Turns the built memory into its defining loop, as a `Case` does; that of the
             first known case of the name if None.

@@ -23,7 +23,7 @@ CASES = [
     ),
     Throughput("ar-meta", write=1, read=15, events=64, queries=1024),
     Throughput("ar-graph", write=4, read=1000, events=64, queries=8),
-    Throughput("ar-gated", write=2, read=300, events=64, queries=16),
+    Throughput("ar-gated", write=2, read=100, events=64, queries=16),
     Throughput("ar-gated", write=1, read=25, params=FAST, events=64, queries=1024),
     Throughput("ar-context-drift", write=1, read=50, at_once=1, events=64, queries=16),
 ]

@@ -17,6 +17,6 @@ CASES = [
     Throughput("ar-context-drift-src", write=0, read=3, at_once=8, queries=1024),
     Throughput("ar-gated-src", write=1.5, read=100, at_once=15, queries=32),
     Throughput("ar-meta-src", write=1, read=2, at_once=1, events=64, queries=2048),
-    Throughput("ar-rag-src", write=5, read=300, at_once=20, queries=16),
+    Throughput("ar-rag-src", write=5, read=100, at_once=20, queries=16),
     Throughput("ar-graph-src", write=15, read=30, events=24, queries=64),
 ]
