@@ -165,10 +165,7 @@ def _cell(
         return None
     name, settings = found
     entry = registry.get("memory", name)
-    if memory.tune and (not task.tunes or name != memory.name):
-        why = f"{spec.name} has no validation stream to tune on"
-        if task.tunes:
-            why = f"'{memory.name}' meets {spec.name} inside {name}, whose parameters are not its"
+    if why := _untunable(memory, spec, name, task):
         problems.append(problem_at(memory, "tune", why, "limit the memory to other tasks"))
         return None
     missing = sorted(flag for flag in task.requires() if not getattr(entry.cls, flag, False))
@@ -204,6 +201,15 @@ def _cell(
     )
     seeds: Sequence[int | None] = (None,) if deterministic else suite.seeds
     return _with_trials(cell, seeds, device)
+
+
+def _untunable(memory: MemorySpec, spec: TaskSpec, name: str, task: Task) -> str:
+    """Why what the suite asks to tune cannot be tuned on a task; empty if it can."""
+    if memory.tune and not task.tunes:
+        return f"{spec.name} has no validation stream to tune on"
+    if memory.tune and name != memory.name:
+        return f"'{memory.name}' meets {spec.name} inside {name}, whose parameters are not its"
+    return ""
 
 
 def _with_trials(cell: Cell, seeds: Sequence[int | None], device: str) -> Cell:
