@@ -20,7 +20,8 @@ from bench.compare.records import Number, TaskPoint
 from bench.errors import MembError
 from bench.stats.pairing import Direction
 
-STATE, READ, WRITE, BITS = "state_floats", "read_us", "write_us", "bits_per_float"
+STATE, PARAMS, BITS = "state_floats", "param_floats", "bits_per_float"
+READ, WRITE = "read_us", "write_us"
 BATCH = 256.0
 """Queries of the timed read, events of the timed write."""
 
@@ -34,6 +35,8 @@ class Point:
         task_label: The task point, which names the budget where there are several.
         quality: Mean of the metric over seeds.
         state_floats: Measured size of its state in 32-bit words.
+        param_floats: Size of its slow weights and fixed random buffers, None if unknown; beside
+            the state, never part of it.
         read_us: Microseconds per query, None if it was not measured.
         write_us: Microseconds per event, None if it was not measured.
         bits_per_float: Information recalled per float of state, if the task reports it.
@@ -45,6 +48,7 @@ class Point:
     task_label: str
     quality: float
     state_floats: float
+    param_floats: float | None
     read_us: float | None
     write_us: float | None
     bits_per_float: float | None
@@ -152,6 +156,7 @@ def _point(task: str, label: str, numbers: Sequence[Number], metric: str) -> Poi
         task_label=task,
         quality=statistics.fmean(n.value for n in values),
         state_floats=state,
+        param_floats=_mean(numbers, PARAMS),
         read_us=_mean(numbers, READ, BATCH),
         write_us=_mean(numbers, WRITE, BATCH),
         bits_per_float=_mean(numbers, BITS),

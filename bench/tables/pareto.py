@@ -23,7 +23,7 @@ def sheet(fronts: Sequence[Front]) -> Sheet:
         "front: state = no other memory recalls at least as much with less state; read = none "
         "recalls at least as much with faster reads. Means over seeds, without a test.",
         f"Times per query and per event, in batches of {BATCH:.0f}, one lane, median of 5, on the "
-        "machine of the run.",
+        "machine of the run. Fixed floats: slow weights and random buffers, unchanged by events.",
     ]
     for front in fronts:
         if front.left_out:
@@ -63,8 +63,8 @@ def _grid(front: Front) -> Grid:
     unit = f" ({front.unit})" if front.unit else ""
     header = [
         "memory", *(["task"] if several else []), f"{front.metric} {ARROWS[front.direction]}",
-        "state floats ↓", *(["bits per float ↑"] if with_bits else []), "read us ↓", "write us ↓",
-        "front",
+        "state floats ↓", "fixed floats", *(["bits per float ↑"] if with_bits else []),
+        "read us ↓", "write us ↓", "front",
     ]  # fmt: skip
     rows = [_row(point, several=several, with_bits=with_bits) for point in front.points]
     numeric = [name not in ("memory", "task", "front") for name in header]
@@ -79,6 +79,7 @@ def _row(point: Point, *, several: bool, with_bits: bool) -> tuple[Cell, ...]:
         *([point.task_label] if several else []),
         _number(point.quality),
         write.count(point.state_floats),
+        "-" if point.param_floats is None else write.count(point.param_floats),
         *([_number(point.bits_per_float)] if with_bits else []),
         _number(point.read_us),
         _number(point.write_us),

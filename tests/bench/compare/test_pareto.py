@@ -15,6 +15,7 @@ from tests.bench.frames import FrameBuilder, Metric
 
 RECALL = Metric("capacity_90", "higher", "items", bounds=(0.0, 512.0))
 STATE = Metric("state_floats", "lower", "floats", kind="static", primary=False)
+PARAMS = Metric("param_floats", "lower", "floats", kind="static", primary=False)
 READ = Metric("read_us", "lower", "us", kind="perf", primary=False)
 WRITE = Metric("write_us", "lower", "us", kind="perf", primary=False)
 BITS = Metric("bits_per_float", "higher", "bits", primary=False)
@@ -35,6 +36,7 @@ def memory(
 
     cell(RECALL, recall)
     cell(STATE, [state] * len(recall))
+    cell(PARAMS, [64.0] * len(recall))
     if read is not None:
         for x in (1.0, 256.0):
             cell(READ, [read + 100 * (x == 1)], seeds=[None], x=x)
@@ -62,7 +64,7 @@ def test_a_point_is_on_a_front_unless_another_beats_it_in_both() -> None:
     }
     assert [p.label for p in front.points] == ["large", "small", "wasteful", "fast"]
     first = front.points[0]
-    assert first == Point("large", "capacity", 105.0, 4096.0, 9.0, 18.0, None, True, True)
+    assert first == Point("large", "capacity", 105.0, 4096.0, 64.0, 9.0, 18.0, None, True, True)
 
 
 def test_budgets_of_one_protocol_share_a_front_and_an_unsized_memory_is_one_point() -> None:
