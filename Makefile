@@ -10,7 +10,12 @@ PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c co
 export OMP_NUM_THREADS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all lint bench clean
+.PHONY: help demo test test-all lint bench reference clean
+
+# Suites whose tables are committed under results/reference.
+REFERENCE := assoc-smoke associative-all capacity budget matrix-vs-linear interference \
+             episodic-events episodic-budget mqar sources-meta
+JOBS      := 2
 
 help:
 	@echo "make demo      set up .venv, run the quickstart suite, print its tables"
@@ -18,6 +23,7 @@ help:
 	@echo "make test-all  all tests, slow ones too"
 	@echo "make lint      ruff and mypy"
 	@echo "make bench     speed and memory benchmarks"
+	@echo "make reference run the suites of results/reference and write their tables (about an hour)"
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -42,6 +48,19 @@ lint: $(STAMP)
 
 bench: $(STAMP)
 	$(BIN)/python -m pytest -m perf tests/perf --benchmark-columns=median,min,max,rounds
+
+# A run goes on where it stopped; what is done already is not run again.
+reference: $(STAMP)
+	mkdir -p results/reference
+	set -e; for suite in $(REFERENCE); do \
+	  $(BIN)/memb run $$suite --jobs $(JOBS); \
+	  { printf '# %s\n\n' $$suite; \
+	    printf 'Written by `make reference` from a run of `suites/%s.yaml`.\n\n' $$suite; \
+	    $(BIN)/memb compare results/$$suite --format markdown; \
+	    printf '\n## Recall against cost\n\n'; \
+	    $(BIN)/memb compare results/$$suite --pareto --format markdown; \
+	  } > results/reference/$$suite.md; \
+	done
 
 clean:
 	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache
