@@ -13,7 +13,7 @@ export OMP_NUM_THREADS := 1
 .PHONY: help demo test test-all lint bench reference clean
 
 # Suites whose tables are committed under results/reference.
-REFERENCE := assoc-smoke associative-all capacity budget matrix-vs-linear interference \
+REFERENCE := assoc-smoke associative-all pair-recall capacity budget matrix-vs-linear interference \
              episodic-events episodic-budget mqar sources-meta
 JOBS      := 2
 

@@ -260,7 +260,7 @@ def _built(
     The memory is built once: what its constructor refuses is a problem of the suite.
     """
     from bench import seeds
-    from memories.base import InvalidParameter
+    from memories.base import InvalidParameter, Unsuitable
 
     dictated = task.dictates()
     backbone = dictated.get("backbone")
@@ -279,6 +279,8 @@ def _built(
             return sizing.settings, Standing(ranked=False), sizing.refused
         generator = seeds.torch_generator(0, seeds.INIT)
         built = construct.build_memory(name, sizing.settings, dictated, generator)
+    except Unsuitable as reason:
+        return sizing.settings, Standing(ranked=False), str(reason)
     except InvalidParameter as wrong:
         owner = spec if wrong.parameter in (*spec.params, "budget") else memory
         problems.append(problem_at(owner, wrong.parameter, wrong.message, wrong.help))
@@ -287,7 +289,12 @@ def _built(
         problems.append(problem_at(memory, "meta", why, "remove meta, or limit it to other tasks"))
         return None
     found = standing.of(
-        built, budget=spec.budget, is_sized=sizing.sized, untrained=memory.untrained
+        built,
+        budget=spec.budget,
+        is_sized=sizing.sized,
+        by_state=task.protocol == "associative",
+        untrained=memory.meta == "none" and not _untrainable(built, task),
+        beside_trained=memory.untrained,
     )
     return sizing.settings, found, ""
 

@@ -93,20 +93,31 @@ def sized(
     return Sizing(resolved, sized=True)
 
 
-def of(memory: Memory, *, budget: int | None, is_sized: bool, untrained: bool) -> Standing:
+def of(
+    memory: Memory,
+    *,
+    budget: int | None,
+    is_sized: bool,
+    by_state: bool,
+    untrained: bool,
+    beside_trained: bool,
+) -> Standing:
     """The standing of a memory as it will run.
 
     Args:
         memory: The memory, built for the task.
         budget: State floats it was to fill, or None.
         is_sized: Whether it has a size that was chosen for the budget.
-        untrained: Whether the same memory also stands in the table meta-trained.
+        by_state: Whether what the task asks for is bought with state, so that memories of their
+            default sizes are not ranked.
+        untrained: Whether it has slow weights that could be trained for the task and are not.
+        beside_trained: Whether the same memory also stands in the table meta-trained.
     """
     from memories.base import state_floats
 
-    marks, ranked, fill = [], True, None
+    marks, fill = [], None
+    ranked = not beside_trained and (budget is not None or not by_state)
     if untrained:
-        ranked = False
         marks.append("untrained")
     if not getattr(memory, "composes", True):
         marks.append("writes do not compose")

@@ -72,6 +72,13 @@ class InvalidParameter(ValueError):
         super().__init__(f"{parameter}: {message}")
 
 
+class Unsuitable(Exception):
+    """A memory cannot meet a task of this size; raised by its constructor, with the reason.
+
+    Such a pair is no mistake of the suite: it is skipped, and shown as not applicable.
+    """
+
+
 class Memory(nn.Module, ABC):
     """What all protocols share: slow weights in the module, everything else in the state."""
 

@@ -288,7 +288,14 @@ def _standings(comparison: Comparison) -> list[str]:
         found.append(
             "budget used: the measured state of a memory over the state floats allowed on the task."
         )
-    if any(not row.ranked and row.mean is not None for _, row in rows):
+    sections = [section for section in comparison.sections if section.tested]
+    without = [section for section in sections if not any(row.ranked for row in section.rows)]
+    if without:
+        found.append(
+            f"No ranks on {_names(section.task_label for section in without)}: memories of "
+            "different state are shown side by side; a budget makes them equal."
+        )
+    if any(not r.ranked and r.mean is not None for s, r in rows if s.tested and s not in without):
         found.append(
             "Shown without a rank: memories that are not sized to the budget, and untrained ones "
             "that also stand in the table meta-trained."

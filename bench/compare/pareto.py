@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import pandas as pd
 
 from bench.compare import records, selection
-from bench.compare.records import Number, TaskPoint
+from bench.compare.records import FAILURES, Number, TaskPoint
 from bench.errors import MembError
 from bench.stats.pairing import Direction
 
@@ -134,8 +134,14 @@ def _front(points: Sequence[TaskPoint], metric: str, about: Number) -> Front:
         direction=direction,
         unit=about.unit,
         points=tuple(sorted(marked, key=lambda p: (sign * p.quality, p.state_floats, p.label))),
-        left_out=tuple(dict.fromkeys(left_out)),
+        left_out=tuple(_nowhere(left_out, found)),
     )
+
+
+def _nowhere(left_out: Sequence[str], found: Iterable[tuple[str, float]]) -> list[str]:
+    """Labels that have no point at any budget, each once."""
+    there = {label for label, _ in found}
+    return [label for label in dict.fromkeys(left_out) if label not in there]
 
 
 def _by_label(task: TaskPoint) -> Mapping[str, list[Number]]:
@@ -149,7 +155,10 @@ def _point(task: str, label: str, numbers: Sequence[Number], metric: str) -> Poi
     """The memory's point, or None if a seed failed or a number is missing."""
     values = [n for n in numbers if n.metric == metric and n.x is None]
     state = _mean(numbers, STATE)
-    if not values or any(not math.isfinite(n.value) for n in values) or state is None:
+    failed = any(n.status in FAILURES for n in numbers if n.kind != "perf")
+    if failed or not values or state is None:
+        return None
+    if any(not math.isfinite(n.value) for n in values):
         return None
     return Point(
         label=label,

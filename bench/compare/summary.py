@@ -74,12 +74,10 @@ def _interval(values: np.ndarray, section: Section, options: Options) -> Interva
 
 def _stand_out(section: Section) -> Section:
     """The section with its best and second best complete cells named."""
-    sign = 1 if section.direction == "lower" else -1
-    costs = {
-        row.label: sign * row.mean
-        for row in section.rows
-        if row.state == "complete" and row.ranked and row.mean is not None
-    }
+    costs = _costs(section, ranked_only=True)
+    if not costs:  # nobody stands out, but there may still be a best to compare with
+        costs = _costs(section, ranked_only=False)
+        return replace(section, best=min(costs, key=lambda label: costs[label], default=None))
     if len(costs) < 2:
         return replace(section, best=next(iter(costs), None))
     least = min(costs.values())
@@ -95,6 +93,16 @@ def _stand_out(section: Section) -> Section:
         }
     rows = tuple(replace(row, standing=standing.get(row.label, "")) for row in section.rows)
     return replace(section, rows=rows, best=next(iter(standing)))
+
+
+def _costs(section: Section, *, ranked_only: bool) -> dict[str, float]:
+    """Means of complete rows by label, turned so that less is better."""
+    sign = 1 if section.direction == "lower" else -1
+    return {
+        row.label: sign * row.mean
+        for row in section.rows
+        if row.state == "complete" and row.mean is not None and (row.ranked or not ranked_only)
+    }
 
 
 def _same(a: float, b: float) -> bool:

@@ -183,6 +183,7 @@ def _tell(record: Record, budget: str, training: MetaTraining) -> None:
         "validation": [loss if math.isfinite(loss) else None for loss in training.validation],
         "best": training.best,
     }
+    record["marks"].append(f"trained on up to {training.events} events")
     if training.warning:
         record["notes"].setdefault("warnings", []).append(training.warning)
 

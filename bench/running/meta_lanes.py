@@ -52,6 +52,11 @@ class EpisodeStreams:
         ]
         self.validation = [self._stacked(group) for group in zip(*per_lane, strict=True)]
 
+    @property
+    def most_events(self) -> int:
+        """Most events of an episode, over all kinds and loads."""
+        return max(group.keys.shape[2] for group in self.validation)
+
     def training(self, step: int) -> Episodes:
         """The episodes of one step, [S, B, ...]."""
         return self._stacked(

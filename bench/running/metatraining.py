@@ -63,12 +63,14 @@ class MetaTraining:
         validation: Validation loss at step 0, every `validate_every` steps, and at the end.
         best: Which of these was kept.
         frozen: The step whose gradient was not finite, after which nothing changed; -1 if none.
-        seconds: Its share of the time the training took.
+        events: Most events of an episode: what lies beyond is extrapolation.
+        seconds: Its share of the time the training took, since it was last resumed.
     """
 
     validation: tuple[float, ...]
     best: int
     frozen: int
+    events: int
     seconds: float
 
     @classmethod
@@ -81,12 +83,15 @@ class MetaTraining:
             tuple(kept["validation"].tolist()),
             int(kept["best"]),
             int(kept["frozen"]),
+            int(kept["events"]),
             float(kept["seconds"]),
         )
 
     @property
     def warning(self) -> str:
         """What a reader of the table has to know; empty if all went well."""
+        if self.best < 0:
+            return "meta-training: no validation loss was finite, the initial weights are used"
         if self.frozen >= 0:
             return f"meta-training diverged at step {self.frozen}: weights from before are used"
         if self.best == 0:
@@ -102,6 +107,7 @@ class Trained:
     validation: list[float]
     best: int
     frozen: int
+    events: int
 
 
 class Keeper(Protocol):
@@ -194,6 +200,7 @@ def train(
             curves[lane],
             int(run.best[lane]),
             int(run.frozen[lane]),
+            data.most_events,
         )
         for lane, memory in enumerate(memories)
     ]
@@ -224,6 +231,7 @@ def train_cached(
             "validation": torch.tensor(lane.validation),
             "best": torch.tensor(lane.best),
             "frozen": torch.tensor(lane.frozen),
+            "events": torch.tensor(lane.events),
             "seconds": torch.tensor(seconds),
         }
         for seed, lane in zip(lane_seeds, trained, strict=True)

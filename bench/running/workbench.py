@@ -123,7 +123,7 @@ class Workbench:
         files.append(Path(inspect.getfile(type(curriculum))))
         taken = set(params.dictated(entry)) & dictated.keys()
         key = {
-            "made": "meta-trained memory",
+            "made": "meta-trained weights",
             "memory": self.cell.memory,
             "params": dict(self.cell.memory_params),
             "dictated": {name: dictated[name] for name in sorted(taken)},
@@ -136,7 +136,9 @@ class Workbench:
         of_seed = dict(zip(self.seeds, memories, strict=True))
 
         def build(missing: Sequence[int]) -> dict[int, dict[str, Tensor]]:
-            keeper = self._checkpoint.beside(digest(key)) if self._checkpoint else None
+            keeper = (
+                self._checkpoint.beside(digest([key, list(missing)])) if self._checkpoint else None
+            )
             return metatraining.train_cached(
                 [cast(AssociativeMemory, of_seed[seed]) for seed in missing],
                 missing,

@@ -42,7 +42,8 @@ class ArFastWeights(AssociativeMemory):
         proj: ``identity`` has no projections, ``orthonormal`` fixes random ones with
             P_O = P_V^T, ``learned`` starts at the identity.
         feature: ``elu1`` maps projected keys to elu + 1 and divides by the sum of matches
-            (linear attention; Katharopoulos et al. 2020).
+            (linear attention; Katharopoulos et al. 2020). The strength is a factor of both and
+            cancels.
         write_strength: Initial strength.
         learn_decay: Whether the decay is a slow weight; it is one otherwise.
         generator: Source of orthonormal projections.
@@ -80,8 +81,9 @@ class ArFastWeights(AssociativeMemory):
         self.value_dim = value_dim
         self.rule = rule
         self.normalise = feature == "elu1"
-        # softplus maps it back; expm1 keeps small strengths exact
-        self.strength_logit = nn.Parameter(torch.tensor(math.log(math.expm1(write_strength))))
+        # softplus maps it back; expm1 keeps small strengths exact, and its sign large ones finite
+        logit = write_strength + math.log(-math.expm1(-write_strength))
+        self.strength_logit = nn.Parameter(torch.tensor(logit))
         self.decay_logit = nn.Parameter(torch.tensor(DECAY_LOGIT)) if learn_decay else None
         self._add_projections(proj, generator)
 

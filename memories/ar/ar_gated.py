@@ -12,9 +12,9 @@ from typing_extensions import override
 from bench.registry import memory
 from memories.ar.drift import ContextDrift, drift_width
 from memories.ar.write_gate import WriteGate, surprise
-from memories.base import AssociativeMemory, State
+from memories.base import AssociativeMemory, State, state_floats
 from memories.features import unit
-from memories.sizing import largest
+from memories.sizing import largest, only_size
 from memories.slots.blocks import in_blocks
 from memories.slots.masked_softmax import masked_softmax
 
@@ -109,11 +109,11 @@ class ArGated(AssociativeMemory):
 
         Raises:
             InvalidParameter: If not even one slot fits.
-            NotImplementedError: If the target is fast weights, which have one size.
         """
-        if params.get("target") == "fast-weights":
-            return super().from_budget(budget, key_dim, value_dim, **params)
         given = {"context_dim": 0, "generator": torch.Generator(), **params}
+        if params.get("target") == "fast-weights":
+            only = cls(key_dim, value_dim, **given)
+            return only_size(round(state_floats(only.init_state())), budget)
         capacity = largest(
             lambda slots: cls(key_dim, value_dim, **{**given, "capacity": slots}), budget
         )

@@ -39,7 +39,8 @@ class Hopfield(AssociativeMemory):
         mode: ``auto-concat`` stores [key; value], n = D + V, and recalls the value's bits, which
             are zero (unknown) until the first step. ``auto`` stores keys alone, n = D = V, and
             repairs the query. ``hetero`` keeps J = (1/D) sum sign(key)^T value and recalls
-            sign(sign(query) J) in one step (a one-way bidirectional associative memory).
+            sign(sign(query) J) in one step (a one-way bidirectional associative memory), zero
+            where the field is.
         rule: How couplings are made from patterns; hetero has hebb alone.
         readout: ``sign`` recalls bits; ``linear`` recalls the field of the last step itself, and
             lets hetero store values as they are instead of their signs.

@@ -35,7 +35,7 @@ class RidgeAssociator(AssociativeMemory):
 
     ``information`` keeps A = sum decay^age phi^T phi and B = sum decay^age phi^T v and solves
     (A + ridge I) W = B at each read, the ridge raised to the rounding error of A where that is
-    larger: in float32, and with the default ridge, from some hundred events on. ``covariance`` is
+    larger: in float32, and with the default ridge, from about 56 unit keys on. ``covariance`` is
     recursive least squares: it keeps P = (A + ridge I)^-1 and W themselves, one system of N
     unknowns per block of events. Its ridge decays as events do (ridge decay^count), so that with
     decay below one P grows without bound in directions that no key takes; and a small ridge costs

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Annotated, Any
 
@@ -11,7 +12,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from bench.registry import memory
-from memories.base import AssociativeMemory, InvalidParameter, State
+from memories.base import AssociativeMemory, InvalidParameter, State, Unsuitable
 from memories.slots.blocks import in_blocks
 from memories.slots.ring import capacity_within, ring_age, ring_valid, ring_write
 from memories.sources.slot_descent import Moments, Scoring, descend
@@ -60,6 +61,7 @@ class EpisodicLinearSrc(AssociativeMemory):
         key_dim: D.
         value_dim: V.
         context_dim: Width of contexts, 0 for none.
+        max_events: Most events of a call, as far as the task tells.
         preset: The version.
         capacity: Slots M.
         rounds: Passes over the events of a batch; None takes the version's.
@@ -72,11 +74,12 @@ class EpisodicLinearSrc(AssociativeMemory):
 
     Raises:
         InvalidParameter: If v1, which only copies, is given rounds, inner steps or a chunk.
+        Unsuitable: If a call of `max_events` overflows the time factor of v3 and v4.
     """
 
     slow = True
     uses_context = True
-    uses_time = True
+    # times change what is stored from v4 on, but no preset takes a time as a cue
     composes = False
     initial_keys: Tensor
     initial_values: Tensor
@@ -90,6 +93,7 @@ class EpisodicLinearSrc(AssociativeMemory):
         value_dim: int,
         *,
         context_dim: int = 0,
+        max_events: int = 0,
         preset: Preset = "v4",
         capacity: Annotated[int, Ge(1)] = 100,
         rounds: Annotated[int, Ge(0)] | None = None,
@@ -108,6 +112,8 @@ class EpisodicLinearSrc(AssociativeMemory):
         self.inner_steps = self.version.inner_steps if inner_steps is None else inner_steps
         self.chunk = self.version.batch if chunk is None else chunk
         self.descends = self.rounds * self.inner_steps > 0
+        if self.descends and self.chunk is None and not self.version.flipped:
+            _refuse_overflow(max_events, time_weight)
         # a fact about this instance: events trained on together are not those of two calls
         self.composes = not self.descends or self.chunk == 1
         self.scalar("learning_rate", learning_rate)
@@ -275,3 +281,17 @@ def _refuse_training(preset: Preset, **given: int | None) -> None:
                 f"means nothing with preset '{preset}', which copies events, got {value}",
                 help=f"leave {name} out, or choose preset 'v2' to 'v5'",
             )
+
+
+def _refuse_overflow(max_events: int, time_weight: float) -> None:
+    """Refuse calls whose last event has a time factor exp(time_weight i) beyond float32.
+
+    Raises:
+        Unsuitable: Naming the limit.
+    """
+    most = math.floor(math.log(torch.finfo(torch.float32).max) / time_weight) if time_weight else 0
+    if most and max_events > most:
+        raise Unsuitable(
+            f"its time factor overflows float32 in calls of more than {most} events, and the task "
+            f"writes up to {max_events}"
+        )

@@ -159,6 +159,12 @@ def _check(
             "is not used with activation 'nearest'",
             help="set activation 'radius', or give top_k instead",
         )
+    if radius is not None and top_k is not None:
+        raise InvalidParameter(
+            "top_k",
+            "is not used where a radius is given",
+            help="give one of the two: top_k chooses the radius that activates as many",
+        )
     if radius is not None and radius > key_dim:
         raise InvalidParameter("radius", f"must be <= key_dim ({key_dim}), got {radius}")
 

@@ -80,19 +80,23 @@ def test_other_refusals_are_errors_of_the_suite() -> None:
 def test_standing_says_why_a_row_is_not_ranked() -> None:
     slots = build("ring-attention", capacity=9, key_dim=8, value_dim=8)
 
-    def of(budget: int | None, *, is_sized: bool = True, untrained: bool = False):
-        return standing.of(slots, budget=budget, is_sized=is_sized, untrained=untrained)
+    def of(budget: int | None, **more: bool) -> standing.Standing:
+        given = {"is_sized": True, "by_state": True, "untrained": False, "beside_trained": False}
+        return standing.of(slots, budget=budget, **(given | more))
 
-    assert of(None) == standing.Standing()
+    assert of(None) == standing.Standing(ranked=False)
+    assert of(None, by_state=False) == standing.Standing()
     assert of(150) == standing.Standing(True, 144 / 150, ())
     assert of(200) == standing.Standing(True, 144 / 200, ("fills less than 90% of the budget",))
     assert of(143) == standing.Standing(False, 144 / 143, ("not sized to the budget",))
     assert of(150, is_sized=False).marks == ("not sized to the budget",)
-    assert of(None, untrained=True) == standing.Standing(False, None, ("untrained",))
-    blocked = build("delta", passes=2)
-    assert standing.of(blocked, budget=None, is_sized=False, untrained=False).marks == (
-        "writes do not compose",
-    )
+    assert of(150, untrained=True) == standing.Standing(True, 144 / 150, ("untrained",))
+    assert not of(150, untrained=True, beside_trained=True).ranked
+    blocked = standing.of(
+        build("delta", passes=2),
+        budget=None, is_sized=False, by_state=True, untrained=False, beside_trained=False,
+    )  # fmt: skip
+    assert blocked.marks == ("writes do not compose",)
 
 
 BUDGETS = """\
@@ -137,6 +141,7 @@ def test_a_table_of_budgets_shows_the_fill_and_ranks_what_is_sized(tmp_path: Pat
     assert {row.standing for row in large.rows if row.ranked} <= {"best", "second"}
     assert [row.state for row in small.rows] == ["complete", "skipped", "skipped"]
     assert middle.rows[0].fill == 0.0
+    assert all(not row.standing for row in small.rows[:1])
     text = "\n".join(found.notes)
     assert "budget used: the measured state" in text
     assert "Shown without a rank" in text
@@ -173,7 +178,35 @@ def test_a_wrong_budget_or_training_is_refused_before_anything_runs(
     assert "suite.yaml:" in caught.value.render()
 
 
+def test_memories_of_default_size_are_not_ranked_and_the_note_says_why(tmp_path: Path) -> None:
+    text = BUDGETS.replace(", budget: [15, 64, 320]", "").replace("{phi: rff}", "{phi: dpfp}")
+    runner.run(plan_of(tmp_path, text), tmp_path / "run", HERE)
+    frame = load([tmp_path / "run"])
+    found = compare(frame)
+    (section,) = found.sections
+    assert [row.standing for row in section.rows] == ["", "", ""]
+    assert any(note.startswith("No ranks on capacity: memories of") for note in found.notes)
+    # there is a best to compare with all the same, for those who ask
+    assert {c.against for c in compare(frame, mode="vs-best").sections[0].contrasts} <= {
+        "ring-attention", "delta-rff",
+    }  # fmt: skip
+
+
+def test_a_memory_that_a_task_is_too_large_for_is_skipped_with_the_reason(tmp_path: Path) -> None:
+    text = (
+        "name: large\nseeds: 1\nmemories: [episodic-linear-src]\n"
+        "tasks: [{name: capacity, params: {loads: [8, 1024]}}]\n"
+    )
+    (found,) = plan_of(tmp_path, text).cells
+    assert found.skipped == (
+        "its time factor overflows float32 in calls of more than 887 events, and the task writes "
+        "up to 1024"
+    )
+    (fits,) = plan_of(tmp_path, text.replace("1024", "512")).cells
+    assert fits.skipped == ""
+
+
 def test_plan_and_module_agree_on_the_default(tmp_path: Path) -> None:
     made = plan_of(tmp_path, "name: d\nseeds: 1\nmemories: [delta]\ntasks: [capacity]\n")
     assert isinstance(made, plan.Plan)
-    assert made.cells[0].standing == standing.Standing()
+    assert made.cells[0].standing == standing.Standing(ranked=False)

@@ -95,6 +95,26 @@ def test_an_incomplete_memory_is_named_and_beats_nobody() -> None:
     )
 
 
+def test_a_metric_that_is_not_tested_leaves_out_what_failed_on_a_seed_too() -> None:
+    """For a failed seed only primary metrics have a hole; the survivors are a biased sample."""
+    builder = FrameBuilder()
+    for label, values in (("whole", [0.9, 0.5]), ("broken", [1.0, "error"])):
+        memory(builder, label, [10.0, values[1] if values[1] == "error" else 10.0], 64, 1.0)
+        kept = [value for value in values if value != "error"]
+        builder.cell(label, kept, task="capacity", metric=BITS, seeds=range(len(kept)))
+    (front,) = fronts(builder.frame(), metrics=["bits_per_float"])
+    assert [point.label for point in front.points] == ["whole"]
+    assert front.left_out == ("broken",)
+
+
+def test_a_memory_with_a_point_at_one_budget_is_not_left_out_at_another() -> None:
+    builder = FrameBuilder()
+    memory(builder, "ring", ["skipped", "skipped"], 16, None, task="a[budget=8]")
+    memory(builder, "ring", [5.0, 5.0], 64, 1.0, task="a[budget=64]")
+    (front,) = fronts(builder.frame())
+    assert (len(front.points), front.left_out) == (1, ())
+
+
 def test_a_memory_without_times_is_on_no_read_front() -> None:
     builder = three()
     memory(builder, "untimed", [200.0, 200.0], 1, None)

@@ -23,8 +23,8 @@ memories:
   - linear-assoc
   - {name: ar-fast-weights, label: fast, params: {rule: delta, proj: learned}, meta: quick}
 tasks:
-  - {name: pair-recall, params: {dim: 8, items: 6, pool: 16, episodes: 2}}
-  - {name: capacity, params: {dim: 8, loads: [2, 4], pool: 16, episodes: 1}}
+  - {name: pair-recall, params: {dim: 8, items: 6, pool: 16, episodes: 2}, budget: 64}
+  - {name: capacity, params: {dim: 8, loads: [2, 4], pool: 16, episodes: 1}, budget: 64}
 """
 UNTRAINED, TRAINED = "fast", "fast[meta=quick]"
 
@@ -84,12 +84,12 @@ def test_ranks_go_to_the_trained_row(finished: Path) -> None:
         assert not rows[UNTRAINED].ranked
         assert rows[UNTRAINED].standing == ""
         assert rows[TRAINED].ranked
-        assert rows[TRAINED].marks == ()
+        assert rows[TRAINED].marks == ("trained on up to 32 events",)
 
 
 def test_tasks_of_one_size_share_what_was_trained(finished: Path) -> None:
     (entry,) = Cache().entries()
-    assert entry.key["made"] == "meta-trained memory"
+    assert entry.key["made"] == "meta-trained weights"
     assert entry.seeds == (0, 1, 2)
     records = lines(finished / "run")
     pairs, curve = (of(records, TRAINED, task) for task in ("pair-recall", "capacity"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -193,7 +194,7 @@ def test_a_lane_that_diverges_is_frozen_and_the_others_go_on() -> None:
     assert fine.frozen == -1
     (alone,) = train([free], [1], CURRICULUM, SHORT)
     torch.testing.assert_close(fine.weights["turn"], alone.weights["turn"], rtol=0, atol=1e-6)
-    said = MetaTraining(tuple(gone.validation), gone.best, gone.frozen, 0.0).warning
+    said = MetaTraining(tuple(gone.validation), gone.best, gone.frozen, 32, 0.0).warning
     assert said == f"meta-training diverged at step {gone.frozen}: weights from before are used"
 
 
@@ -264,6 +265,7 @@ def test_what_is_cached_restores_the_weights_and_the_story() -> None:
         story = MetaTraining.restore(memory, kept[seed])
         assert story.best == lane.best
         assert story.frozen == -1
+        assert story.events == 32
         assert story.validation == pytest.approx(lane.validation, abs=0)
         assert story.seconds > 0
         for name, weight in weights_of(memory).items():
@@ -271,10 +273,12 @@ def test_what_is_cached_restores_the_weights_and_the_story() -> None:
 
 
 def test_a_training_that_found_nothing_says_so() -> None:
-    assert MetaTraining((0.1, 0.2), 0, -1, 1.0).warning == (
+    assert MetaTraining((0.1, 0.2), 0, -1, 32, 1.0).warning == (
         "meta-training found nothing better than the initial weights"
     )
-    assert MetaTraining((0.2, 0.1), 1, -1, 1.0).warning == ""
+    assert MetaTraining((0.2, 0.1), 1, -1, 32, 1.0).warning == ""
+    lost = MetaTraining((math.nan, math.nan), -1, -1, 32, 1.0)
+    assert "no validation loss was finite" in lost.warning
 
 
 Drawn = list[tuple[int, int, tuple[int | str, ...]]]

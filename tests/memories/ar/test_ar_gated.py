@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from bench.lanes import Lanes
-from memories.base import State, state_floats
+from memories.base import InvalidParameter, State, state_floats
 from tests.memories.case import build, events, orthonormal, unit_rows
 from tests.memories.trained import moved
 from tests.reference import ar_gated
@@ -221,9 +221,11 @@ def test_the_most_slots_within_a_budget(context_dim: int) -> None:
     assert state_floats(sized.init_state()) == capacity * 14 + drift
 
 
-def test_fast_weights_have_no_size_to_choose() -> None:
-    with pytest.raises(NotImplementedError, match="cannot be sized"):
-        gated().from_budget(5000, 6, 5, target="fast-weights")
+def test_fast_weights_have_one_size() -> None:
+    """D x V floats, and a drift as wide as the keys."""
+    assert gated().from_budget(36, 6, 5, target="fast-weights") == {}
+    with pytest.raises(InvalidParameter, match="must be >= 36, its only size"):
+        gated().from_budget(35, 6, 5, target="fast-weights")
     memory = gated(target="fast-weights", key_dim=6, value_dim=5)
     assert state_floats(memory.init_state()) == 6 * 5 + 6
     assert memory.slot_state == ()

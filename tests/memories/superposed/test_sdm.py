@@ -145,6 +145,7 @@ def test_reads_divided_by_hits_stay_within_the_range_of_the_values() -> None:
         ({"locations": 5, "top_k": 6}, "top_k", "<= locations"),
         ({"radius": 2}, "radius", "not used"),
         ({"radius": 7, "activation": "radius"}, "radius", "<= key_dim"),
+        ({"radius": 2, "top_k": 4, "activation": "radius"}, "top_k", "not used"),
     ],
 )
 def test_parameters_that_contradict_each_other_are_refused(

@@ -17,7 +17,7 @@ from memories.sizing import only_size
 INIT_SCALE = 0.1
 
 
-@memory("ar-fast-weights-src", family="ar", source="as first sketched, after Ba et al. 2016")
+@memory("ar-fast-weights-src", family="sources", source="Erlebacher 2025, memory_experiments")
 class ArFastWeightsSrc(AssociativeMemory):
     """Recalls nearly the same vector for every query: the published-as-is form.
 
