@@ -33,7 +33,7 @@ def assert_same(state: State, expected: State, relative: float = 0.0) -> None:
 
 @pytest.mark.parametrize("case", COMPOSING, ids=lambda case: case.id)
 @pytest.mark.parametrize(("dtype", "relative"), [(torch.float32, 1e-5), (torch.float64, 1e-10)])
-@settings(max_examples=12, deadline=None, derandomize=True)
+@settings(max_examples=7, deadline=None, derandomize=True)
 @given(n=st.integers(0, 30), cuts=st.tuples(st.integers(0, 30), st.integers(0, 30)))
 def test_writing_in_parts_equals_writing_at_once(
     case: Case, dtype: torch.dtype, relative: float, n: int, cuts: tuple[int, int]
@@ -107,7 +107,7 @@ def test_neither_reading_nor_writing_changes_its_arguments(case: Case) -> None:
 
 
 @by_case
-@settings(max_examples=10, deadline=None, derandomize=True)
+@settings(max_examples=5, deadline=None, derandomize=True)
 @given(order=st.permutations(range(11)))
 def test_queries_do_not_influence_one_another(case: Case, order: list[int]) -> None:
     """Together, alone or in another order; rounding of a matrix product depends on its shape."""
