@@ -204,6 +204,10 @@ class _Call:
         # lanes that were tried again alone have left the check-point of the block they came from
         for block in blocks:
             self.store.drop_checkpoints(block.keys)
+        if self.store.checkpoint_file("any").parent.exists():
+            # an earlier call was killed after a block's records and before its check-point went
+            for cell in self.plan.cells:
+                self.store.drop_checkpoints(self._block(cell, tuple(cell.trials)).keys)
 
     def _executor(self) -> Executor:
         if self.options.timeout_s is None and self.options.jobs == 1:

@@ -16,6 +16,7 @@ from bench import runner
 from bench.errors import MembError, StorageError
 from bench.plan import Plan
 from bench.runner import Options
+from bench.running.block import Block
 from bench.store import RunFolder
 from tests.bench.small_runs import (
     DRIFT,
@@ -230,3 +231,19 @@ def test_a_broken_plugin_of_the_python_interface_is_refused(
     broken.write_text("def (", encoding="utf-8")
     with pytest.raises(MembError, match="does not parse"):
         bench.run("quickstart", plugins=[broken])
+
+
+def test_a_check_point_that_a_kill_left_behind_its_records_goes_with_the_next_call(
+    tmp_path: Path,
+) -> None:
+    """Killed after the records of a block were written, before its check-point was dropped."""
+    made = plan_of(tmp_path, suite_text("linear-assoc"))
+    folder = tmp_path / "run"
+    runner.run(made, folder, HERE)
+    (cell,) = made.cells
+    key = Block(cell, tuple(cell.trials), "call", folder).key
+    left = folder / "checkpoints" / f"{key}.safetensors"
+    left.parent.mkdir()
+    left.write_bytes(b"")
+    runner.run(made, folder, HERE)
+    assert not left.parent.exists()
