@@ -278,6 +278,14 @@ class OnlineForecaster(Memory):
     def predict(self, state: State, window: Tensor) -> tuple[Tensor, State]:
         """Forecast [H, C] from window [L, C], which ends at row t, and the state after it."""
 
+    def report(self, state: State) -> Mapping[str, Tensor]:  # noqa: ARG002
+        """Scalars that tell how the forecaster is doing, by snake_case name; nothing by default.
+
+        For analysis only (how full a bank is, how old what it recalled): the task samples them
+        now and then and stores them beside the losses. Changes nothing.
+        """
+        return {}
+
 
 class TokenMemory(Memory):
     """Adds memory tokens to an encoder's input and absorbs what the encoder made of them."""

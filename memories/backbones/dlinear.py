@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from bench.registry import backbone
+from memories.backbones.base import Backbone, Training
+from memories.backbones.layers import ChannelLinear, linear
 from memories.base import InvalidParameter
 
 
 @backbone("dlinear", source="Zeng et al. 2023")
-class DLinear(nn.Module):
+class DLinear(Backbone):
     """Linear maps of a window's moving average and of the remainder, summed.
 
     The moving average has stride 1 and repeats the border rows, so it looks only inside the
@@ -27,7 +31,7 @@ class DLinear(nn.Module):
         generator: Draws the biases, uniform in +-1/sqrt(L).
     """
 
-    head: None = None
+    head: ClassVar[str | None] = None
 
     def __init__(
         self,
@@ -43,28 +47,21 @@ class DLinear(nn.Module):
         if kernel < 1 or kernel % 2 == 0:
             raise InvalidParameter("kernel", f"must be odd and positive, got {kernel}")
         self.kernel = kernel
-        copies = channels if individual else 1
-        for part in ("season", "trend"):
-            weight = torch.full((copies, horizon, lookback), 1 / lookback)
-            bias = (2 * torch.rand(copies, horizon, generator=generator) - 1) / lookback**0.5
-            self.register_parameter(f"{part}_weight", nn.Parameter(weight))
-            self.register_parameter(f"{part}_bias", nn.Parameter(bias))
+        if individual:
+            self.season: torch.nn.Module = ChannelLinear(channels, lookback, horizon, generator)
+            self.trend: torch.nn.Module = ChannelLinear(channels, lookback, horizon, generator)
+        else:
+            self.season = linear(lookback, horizon, generator)
+            self.trend = linear(lookback, horizon, generator)
+        for part in (self.season, self.trend):
+            torch.nn.init.constant_(part.get_parameter("weight"), 1 / lookback)
 
-    def forward(self, windows: Tensor) -> Tensor:
-        """Forecasts [B, H, C] of windows [B, L, C]."""
+    def forward(self, windows: Tensor, training: Training | None = None) -> Tensor:  # noqa: ARG002
+        """Forecasts [B, H, C] of windows [B, L, C]; the same in training."""
         rows = windows.transpose(-1, -2)
         border = (self.kernel - 1) // 2
         first = rows[..., :1].expand(*rows.shape[:-1], border)
         last = rows[..., -1:].expand(*rows.shape[:-1], border)
         trend = F.avg_pool1d(torch.cat([first, rows, last], dim=-1), self.kernel, stride=1)
-        forecast: Tensor = self._map("season", rows - trend) + self._map("trend", trend)
+        forecast: Tensor = self.season(rows - trend) + self.trend(trend)
         return forecast.transpose(-1, -2)
-
-    def _map(self, part: str, rows: Tensor) -> Tensor:
-        """The part's linear map, [B, C, L] to [B, C, H]."""
-        weight, bias = getattr(self, f"{part}_weight"), getattr(self, f"{part}_bias")
-        if weight.shape[0] == 1:
-            shared: Tensor = F.linear(rows, weight[0], bias[0])
-            return shared
-        mapped: Tensor = torch.einsum("bcl,chl->bch", rows, weight) + bias
-        return mapped

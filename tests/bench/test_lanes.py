@@ -15,7 +15,7 @@ from bench.lanes import LaneMismatch, Lanes
 from memories.backbones.dlinear import DLinear
 from memories.base import AssociativeMemory, State
 from memories.floors.mean_value import MeanValue
-from memories.forecasters.ogd import OGD
+from memories.forecasters.online.ogd import OGD
 from memories.matrix.delta import Delta
 from memories.matrix.linear_assoc import LinearAssociator
 

@@ -19,7 +19,7 @@ from memories.base import (
     state_floats,
 )
 from memories.floors.zero import Zero
-from memories.forecasters.frozen import Frozen
+from memories.forecasters.online.frozen import Frozen
 from memories.matrix.delta import Delta
 from memories.slots.exact_knn import ExactKnn
 

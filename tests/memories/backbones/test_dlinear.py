@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch import Tensor
 from torch.func import functional_call, stack_module_state, vmap
 
 from memories.backbones.dlinear import DLinear
@@ -26,6 +27,13 @@ def trained(seed: int, **settings) -> DLinear:
     return module
 
 
+def maps(module: DLinear, part: str) -> tuple[Tensor, Tensor]:
+    """Weight [1 or C, H, L] and bias [1 or C, H] of one of the two maps."""
+    own = module.get_submodule(part)
+    weight, bias = own.get_parameter("weight"), own.get_parameter("bias")
+    return (weight[None], bias[None]) if weight.dim() == 2 else (weight, bias)
+
+
 @pytest.mark.parametrize("individual", [False, True])
 @pytest.mark.parametrize("kernel", [1, 3, 5, 9, 25])
 def test_forecasts_and_gradients_equal_the_loop(kernel, individual):
@@ -33,7 +41,7 @@ def test_forecasts_and_gradients_equal_the_loop(kernel, individual):
     module = trained(1, kernel=kernel, individual=individual)
     windows = torch.randn(2, 7, 3, generator=generator(2), dtype=torch.float64)
     windows.requires_grad_()
-    pairs = [(getattr(module, f"{p}_weight"), getattr(module, f"{p}_bias")) for p in PARTS]
+    pairs = [maps(module, part) for part in PARTS]
     expected = torch.stack([dlinear.forecast(w, *pairs, kernel) for w in windows])
     seen = module(windows)
     torch.testing.assert_close(seen, expected, rtol=1e-12, atol=1e-12)
@@ -63,8 +71,8 @@ def test_before_training_it_forecasts_the_windows_mean():
     """Season and trend weights are both 1/L, so their sum is the window's mean; biases aside."""
     module = DLinear(3, 40, 6, generator=generator())
     with torch.no_grad():
-        module.season_bias.zero_()
-        module.trend_bias.zero_()
+        module.season.bias.zero_()
+        module.trend.bias.zero_()
     windows = torch.randn(5, 40, 3, generator=generator(1))
     expected = windows.mean(1, keepdim=True).expand(-1, 6, -1)
     torch.testing.assert_close(module(windows), expected, rtol=0, atol=1e-6)
@@ -73,21 +81,21 @@ def test_before_training_it_forecasts_the_windows_mean():
 def test_biases_start_within_one_over_root_l_and_follow_the_generator():
     module = DLinear(3, 100, 500, generator=generator(4))
     for part in PARTS:
-        bias = getattr(module, f"{part}_bias")
+        bias = module.get_submodule(part).bias
         assert bias.abs().max() <= 0.1
         assert bias.abs().max() > 0.09
     again, other = (DLinear(3, 100, 500, generator=generator(s)) for s in (4, 5))
-    assert torch.equal(again.trend_bias, module.trend_bias)
-    assert not torch.equal(other.trend_bias, module.trend_bias)
+    assert torch.equal(again.trend.bias, module.trend.bias)
+    assert not torch.equal(other.trend.bias, module.trend.bias)
 
 
 def test_a_constant_window_has_no_season():
     module = trained(5)
-    module.season_weight.data.fill_(1e6)
+    module.season.weight.data.fill_(1e6)
     constant = torch.full((1, 7, 3), 2.0, dtype=torch.float64)
-    expected = 2 * module.trend_weight.sum(-1) + module.trend_bias + module.season_bias
+    expected = 2 * module.trend.weight.sum(-1) + module.trend.bias + module.season.bias
     torch.testing.assert_close(
-        module(constant)[0, :, 0], expected[0].detach(), rtol=0, atol=1e-6, check_dtype=True
+        module(constant)[0, :, 0], expected.detach(), rtol=0, atol=1e-6, check_dtype=True
     )
 
 

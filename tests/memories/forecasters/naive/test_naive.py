@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from memories.base import InvalidParameter
-from memories.forecasters.frozen import Frozen
-from memories.forecasters.persistence import Persistence
-from memories.forecasters.seasonal_naive import SeasonalNaive
+from memories.forecasters.naive.persistence import Persistence
+from memories.forecasters.naive.seasonal_naive import SeasonalNaive
+from memories.forecasters.online.frozen import Frozen
 from tests.memories.forecasters.backbones import Newest
 
 WINDOW = torch.arange(10.0)[:, None] * torch.tensor([1.0, -10.0])

@@ -14,7 +14,7 @@ from bench.lanes import Lanes
 from bench.reading import values
 from bench.running import construct
 from memories.base import AssociativeMemory, State, protocol_of
-from memories.forecasters.errorbank import ErrorBank
+from memories.forecasters.retrieval.errorbank import ErrorBank
 from memories.slots.exact_knn import ExactKnn
 from tests.memories.forecasters.backbones import Newest, pieces
 

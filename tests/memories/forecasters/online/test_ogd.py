@@ -8,8 +8,8 @@ from torch import Tensor, nn
 
 from memories.adam import flatten
 from memories.backbones.dlinear import DLinear
-from memories.forecasters.frozen import Frozen
-from memories.forecasters.ogd import OGD
+from memories.forecasters.online.frozen import Frozen
+from memories.forecasters.online.ogd import OGD
 from tests.memories.forecasters.backbones import Newest, pieces
 
 LOOKBACK, HORIZON, CHANNELS = 8, 3, 2

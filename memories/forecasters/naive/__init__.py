@@ -1,0 +1,1 @@
+"""Forecasts that need no training: what every learner has to beat."""

@@ -1,0 +1,1 @@
+"""Forecasters that learn online by gradient: what a plain memory of weights achieves."""

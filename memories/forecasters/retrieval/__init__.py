@@ -1,0 +1,1 @@
+"""Forecasters that correct a frozen backbone by remembered errors."""
