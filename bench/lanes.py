@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, vmap
 from torch.utils import _pytree as pytree
 
+from bench.traces import Traces
 from memories.base import Memory, State, param_floats, state_floats
 
 CHUNK_BYTES = 32 * 2**20
@@ -48,22 +49,32 @@ class Lanes:
         memories: One per lane; same class, same shapes, same plain attributes.
         device: Where parameters and state live.
         chunk: Lanes per vmapped call; chosen from the state's size if None.
+        traced: Whether calls are recorded and replayed (`bench.traces`); worth it where the same
+            call is made thousands of times.
 
     Raises:
         LaneMismatch: If the memories differ in more than parameters and buffers.
     """
 
     def __init__(
-        self, memories: Sequence[Memory], *, device: str = "cpu", chunk: int | None = None
+        self,
+        memories: Sequence[Memory],
+        *,
+        device: str = "cpu",
+        chunk: int | None = None,
+        traced: bool = False,
     ) -> None:
         if not memories:
             raise LaneMismatch("a stack needs at least one memory")
         _refuse_differences(memories)
         self.device = torch.device(device)
         self._modules = [_Dispatch(memory).to(self.device) for memory in memories]
+        # The lane numbers give a memory without parameters something to be mapped over.
+        self._numbers = torch.arange(len(memories), device=self.device)
         self._params = _stack(dict(m.named_parameters()) for m in self._modules)
         self._buffers = _stack(dict(m.named_buffers()) for m in self._modules)
         self._chunk = chunk
+        self._traces = Traces() if traced else None
         self._layout: dict[str, tuple[torch.Size, torch.dtype]] | None = None
 
     @property
@@ -87,9 +98,11 @@ class Lanes:
         picked.device = self.device
         picked._modules = [self._modules[lane] for lane in lanes]
         index = torch.as_tensor(list(lanes), device=self.device)
+        picked._numbers = torch.arange(len(lanes), device=self.device)
         picked._params = {k: v.index_select(0, index) for k, v in self._params.items()}
         picked._buffers = {k: v.index_select(0, index) for k, v in self._buffers.items()}
         picked._chunk, picked._layout = self._chunk, self._layout
+        picked._traces = None if self._traces is None else Traces()
         return picked
 
     def repeat(self, times: int) -> Lanes:
@@ -114,10 +127,11 @@ class Lanes:
             if not self.memory.vectorized:
                 return self._loop(method, args, options)
             in_dims = (0, 0, 0, *(None if arg is None else 0 for arg in args))
-            # The lane numbers give a memory without parameters something to be mapped over.
-            lane_numbers = torch.arange(self.size, device=self.device)
             mapped = vmap(self._one(method, options), in_dims=in_dims, chunk_size=self._chunk)
-            return mapped(self._params, self._buffers, lane_numbers, *args)
+            given = (self._params, self._buffers, self._numbers, *args)
+            if self._traces is None:
+                return mapped(*given)
+            return self._traces.run((method, self._chunk, *options.items()), mapped, given)
 
     def _one(self, method: str, options: dict[str, Any]) -> Callable[..., Any]:
         module = self._modules[0]

@@ -21,7 +21,7 @@ from bench.running import construct, metatraining
 from bench.running.cache import Cache, digest
 from bench.running.checkpoint import Checkpoint
 from bench.running.metatraining import MetaTraining
-from memories.base import AssociativeMemory, Memory
+from memories.base import AssociativeMemory, Memory, OnlineForecaster
 
 STREAMS = {"validation": seeds.VALIDATION, "test": seeds.TEST}
 
@@ -80,7 +80,9 @@ class Workbench:
             self._fit(memories, train)
         if self.cell.meta != "none":
             self.trainings = self._meta_train(memories, dictated[0])
-        self.built = Lanes(memories, device=str(self.device))
+        # a stream makes the same two calls at every origin
+        traced = isinstance(memories[0], OnlineForecaster)
+        self.built = Lanes(memories, device=str(self.device), traced=traced)
         return self.built
 
     def _fit(self, memories: Sequence[Memory], train: Sequence[Mapping[str, Tensor]]) -> None:
