@@ -50,7 +50,8 @@ class Traces:
 
 def _layout(leaf: Any) -> Hashable:
     if not isinstance(leaf, Tensor):
-        return leaf
+        other: Hashable = leaf
+        return other
     # the stride of an axis of length 1 is never used
     strides = tuple(step for step, n in zip(leaf.stride(), leaf.shape, strict=True) if n > 1)
     return leaf.shape, strides, leaf.dtype
