@@ -27,6 +27,26 @@ def linear(
     return layer
 
 
+def dropped(x: Tensor, rate: float, training: Training | None) -> Tensor:
+    """`x` after dropout at this rate in training, `x` itself in evaluation."""
+    return x if training is None else training.drop(x, rate)
+
+
+class LayerNorm(nn.LayerNorm):
+    """Layer normalisation over the last axis (Ba et al. 2016), the same in training.
+
+    Args:
+        features: Width of the last axis.
+    """
+
+    def __init__(self, features: int) -> None:
+        super().__init__(features, eps=EPS)
+
+    def forward(self, input: Tensor, training: Training | None = None) -> Tensor:  # noqa: ARG002
+        """`input` [..., features], normalised, scaled and shifted."""
+        return super().forward(input)
+
+
 class BatchNorm(nn.Module):
     """Batch normalisation over all axes but the last, without a hidden update.
 
@@ -52,14 +72,14 @@ class BatchNorm(nn.Module):
         mean, var = self.running_mean, self.running_var
         if training is not None:
             rows = x.reshape(-1, x.shape[-1])
-            mean, var = rows.mean(0), rows.var(0, correction=0)
+            var, mean = torch.var_mean(rows, dim=0, correction=0)
             unbiased = var * len(rows) / max(1, len(rows) - 1)
             training.statistics[self] = {
                 "running_mean": ((1 - MOMENTUM) * self.running_mean + MOMENTUM * mean).detach(),
                 "running_var": ((1 - MOMENTUM) * self.running_var + MOMENTUM * unbiased).detach(),
             }
         scale = self.weight * (var + EPS).rsqrt()
-        return x * scale + (self.bias - mean * scale)
+        return torch.addcmul(self.bias - mean * scale, x, scale)
 
 
 class ChannelLinear(nn.Module):

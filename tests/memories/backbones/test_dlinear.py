@@ -55,6 +55,18 @@ def test_forecasts_and_gradients_equal_the_loop(kernel, individual):
         torch.testing.assert_close(got, want, rtol=1e-11, atol=1e-12)
 
 
+def test_with_revin_it_forecasts_the_normalised_window_and_puts_its_moments_back():
+    module = trained(1, kernel=5, revin=True)
+    windows = 5 + 3 * torch.randn(2, 7, 3, generator=generator(2), dtype=torch.float64)
+    mean = windows.mean(1, keepdim=True)
+    spread = (windows.var(1, correction=0, keepdim=True) + 1e-5).sqrt()
+    pairs = [maps(module, part) for part in PARTS]
+    leads = [dlinear.forecast(w, *pairs, 5) for w in (windows - mean) / spread]
+    torch.testing.assert_close(
+        module(windows), torch.stack(leads) * spread + mean, rtol=1e-12, atol=1e-12
+    )
+
+
 PARTS = ("season", "trend")
 
 
