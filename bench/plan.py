@@ -263,14 +263,6 @@ def _built(
     from memories.base import InvalidParameter, Unsuitable
 
     dictated = task.dictates()
-    backbone = dictated.get("backbone")
-    try:
-        if backbone is not None:
-            registry.get("backbone", backbone)
-    except MembError as wrong:
-        first = wrong.problems[0]
-        problems.append(problem_at(spec, "backbone", first.message, first.help))
-        return None
     sizing = Sizing(dict(settings), sized=False)
     try:
         if spec.budget is not None:
@@ -341,7 +333,7 @@ def _untrainable(memory: Memory, task: Task) -> str:
 
 def _code(entry: registry.Entry, settings: Mapping[str, Any], spec: TaskSpec, task: Task) -> str:
     files: list[Path] = [*values.source_files(entry, settings)]
-    files.append(registry.get("task", spec.name).file)
+    files += values.source_files(registry.get("task", spec.name), spec.params)
     if isinstance(name := task.dictates().get("backbone"), str):
         files.append(registry.get("backbone", name).file)
     return digest([fingerprint.code_fingerprint(file) for file in sorted(set(files))])

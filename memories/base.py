@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, TypeAlias
 
 import torch
@@ -41,6 +42,27 @@ In a suite the value is a name (``delta``) or a mapping (``{name: delta, params:
 constructor receives a factory to be called with what the slot dictates, e.g.
 ``memory(key_dim=84, value_dim=168, max_events=1000, generator=generator)``.
 """
+
+
+@dataclass(frozen=True)
+class BackboneSlot:
+    """Annotation of a constructor parameter that takes a forecasting backbone by its registry name.
+
+    In a suite the value is a name (``dlinear``) or a mapping (``{name: patchtst, params: {...}}``);
+    the constructor receives this pair. It is plain data, so that it can be part of keys; a module
+    is built from it by `tasks.base.Workbench.backbone`.
+
+    Args:
+        name: Name in the registry.
+        params: Its own parameters; those left out keep their defaults.
+    """
+
+    name: str
+    params: Mapping[str, Any] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return self.name
+
 
 DICTATED: Mapping[str, tuple[str, ...]] = {
     "associative": ("key_dim", "value_dim", "context_dim", "max_events", "generator"),
@@ -88,6 +110,8 @@ class Memory(nn.Module, ABC):
     """Whether it is left out of default sweeps because one write costs far more than its peers."""
     slot_state: tuple[str, ...] = ()
     """State entries whose first axis is slots; the audit fills their unused slots with NaN."""
+    after_fit: ClassVar[frozenset[str]] = frozenset()
+    """Parameters that `fit` does not read; settings that differ in them alone share its weights."""
 
     def scalar(self, name: str, value: float) -> None:
         """Register a scalar that may differ between lanes (a rate, a decay), as a 0-d buffer.
@@ -352,7 +376,9 @@ def state_floats(state: State) -> float:
 def param_floats(module: nn.Module) -> float:
     """Size in 32-bit words of what a module holds that never changes: weights, fixed buffers.
 
-    Scalars registered with `Memory.scalar` are settings, not storage, and do not count.
+    Scalars registered with `Memory.scalar` are settings, not storage, and do not count; nor do
+    buffers registered as not persistent, which follow from the module's sizes.
     """
-    tensors = [*module.parameters(), *(b for b in module.buffers() if b.dim() > 0)]
-    return sum(t.numel() * t.element_size() / 4 for t in tensors)
+    kept = module.state_dict().keys()
+    fixed = (b for name, b in module.named_buffers() if b.dim() > 0 and name in kept)
+    return sum(t.numel() * t.element_size() / 4 for t in [*module.parameters(), *fixed])

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from memories.base import State
+from memories.base import BackboneSlot, State
 
 Direction = Literal["higher", "lower"]
 
@@ -153,6 +153,16 @@ class Lanes(Protocol):
     ) -> tuple[Tensor, State]: ...
 
 
+class Keeper(Protocol):
+    """Where something that takes long is kept while it is unfinished, and found again."""
+
+    def load(self) -> tuple[dict[str, Tensor], int] | None:
+        """What was kept and its position, or None if there is nothing."""
+
+    def offer(self, position: int, tensors: Callable[[], dict[str, Tensor]]) -> None:
+        """Keep the tensors if what was kept before is old enough; call once per step."""
+
+
 class Workbench(Protocol):
     """What the harness gives a task for one block of trials."""
 
@@ -204,8 +214,15 @@ class Workbench(Protocol):
             build: Makes the tensors of the seeds that are not in the cache yet.
         """
 
-    def backbone(self, name: str) -> Callable[..., torch.nn.Module]:
-        """The constructor of a registered backbone."""
+    def backbone(self, choice: BackboneSlot) -> Callable[..., torch.nn.Module]:
+        """What builds the chosen backbone from sizes and a generator, given by keyword."""
+
+    def keeper(self, key: Mapping[str, Any]) -> Keeper | None:
+        """Where an unfinished training is kept beside the block's check-point; None if nowhere.
+
+        Args:
+            key: What the training depends on, its seeds included.
+        """
 
     def resume(self) -> tuple[dict[str, Tensor], int] | None:
         """What the last check-point of this block held and its position, or None."""

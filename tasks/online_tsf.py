@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
@@ -13,22 +14,27 @@ from annotated_types import Ge
 from torch import Tensor, nn
 
 from bench.registry import task
-from memories.adam import unflatten
-from memories.base import InvalidParameter, State
-from tasks.base import Lanes, Metric, Outcome, Task, Workbench
+from memories.base import BackboneSlot, InvalidParameter, State
+from tasks.base import Lanes, Outcome, Task, Workbench
 from tasks.data import series as data
 from tasks.data.errors import DataProblem
 from tasks.data.scaling import Scaler
 from tasks.data.series import Series
+from tasks.data.splits import Protocol
 from tasks.forecasting.online_pass import Pass, drive
+from tasks.forecasting.outcome import Setting, judge, warn
 from tasks.forecasting.pretraining import Pretrained, pretrain
+from tasks.forecasting.recipes import RECIPES
+from tasks.forecasting.reports import Reports
 from tasks.forecasting.scores import ForecastScores
-from tasks.forecasting.stream import CausalStream, squared_error
+from tasks.forecasting.stream import CausalStream
+from tasks.forecasting.training_lanes import Chance
+from tasks.forecasting.yardsticks import Yardsticks, measure
 from tasks.tuning import best_lanes, choice
 
-EVALUATION_BATCH = 512
 RESERVED = frozenset({"seed_rng", "data_dir", "protocol"})
 """Arguments of the loader that a suite cannot set."""
+DLINEAR = BackboneSlot("dlinear")
 SELECTION = "selection"
 """Entry of a check-point that holds the validation errors once that pass is over."""
 
@@ -41,7 +47,7 @@ class _Prepared:
     scalers: Sequence[Scaler]
     backbones: Sequence[nn.Module]
     pretrained: Sequence[Pretrained]
-    frozen_mse: Sequence[float]
+    yardsticks: Sequence[Yardsticks]
 
 
 @task("online-tsf", family="forecasting", source="Zhao & Shen 2025; Pham et al. 2023")
@@ -57,7 +63,10 @@ class OnlineTSF(Task):
         dataset: A name of `memb data list`, or the path of a csv file.
         horizon: Rows to forecast, H; the dataset's default if null.
         lookback: Rows of a window, L; the dataset's default if null.
-        backbone: Registered backbone that forecasters adapt.
+        backbone: Backbone that forecasters adapt, by name or as ``{name: ..., params: {...}}``.
+        split: ``online`` trains on the first fifth or so and streams the rest; ``offline`` cuts the
+            series as long-term forecasting does, to set a backbone beside published figures. Each
+            has a recipe of its own for pre-training (`tasks.forecasting.recipes`).
         options: What the dataset takes, e.g. ``{rows: 2000, channels: 3}`` for synth-drift.
 
     A memory that overrides `fit` is given the scaled ``train`` and ``validation`` rows, once per
@@ -76,7 +85,8 @@ class OnlineTSF(Task):
         dataset: str = "sm-co2",
         horizon: Annotated[int, Ge(1)] | None = None,
         lookback: Annotated[int, Ge(1)] | None = None,
-        backbone: str = "dlinear",
+        backbone: BackboneSlot = DLINEAR,
+        split: Protocol = "online",
         options: dict[str, bool | int | float | str] | None = None,
     ) -> None:
         self.dataset = dataset
@@ -84,6 +94,7 @@ class OnlineTSF(Task):
         if reserved := RESERVED & self.options.keys():
             raise InvalidParameter("options", f"'{min(reserved)}' is no option of a dataset")
         self.backbone = backbone
+        self.split: Protocol = split
         try:
             sample = self._load(np.random.default_rng(0))
             self.horizon = horizon or sample.horizon
@@ -96,7 +107,7 @@ class OnlineTSF(Task):
 
     def _load(self, rng: np.random.Generator) -> Series:
         options: dict[str, Any] = self.options
-        return data.load(self.dataset, seed_rng=rng, **options)
+        return data.load(self.dataset, seed_rng=rng, protocol=self.split, **options)
 
     @property
     def seeded(self) -> bool:
@@ -121,7 +132,7 @@ class OnlineTSF(Task):
         return named
 
     def dictates(self) -> dict[str, Any]:
-        """Sizes of the stream, its period, the steps of both passes, the backbone's name."""
+        """Sizes of the stream, its period, the steps of both passes, the backbone to be built."""
         split = self.sample.split
         return {
             "channels": self.sample.values.shape[1],
@@ -154,6 +165,7 @@ class OnlineTSF(Task):
             state = validation.state
         chosen = best_lanes(selection.tolist(), len(bench.seeds))
         test = self._pass(bench, origins, origins, lanes.select(chosen))
+        test.reports = Reports.empty(test.lanes, test.state, len(origins))
         if position > len(updates):
             test.restore(kept, position - len(updates))
         else:
@@ -161,7 +173,7 @@ class OnlineTSF(Task):
         carried = {SELECTION: selection}
         drive(test, prepared.stream, bench, before=len(updates), total=total, carry=carried)
         return [
-            self._outcome(bench, prepared, selection, test.scores, seed)
+            self._outcome(bench, prepared, selection, test, seed)
             for seed in range(len(bench.seeds))
         ]
 
@@ -197,24 +209,21 @@ class OnlineTSF(Task):
             "made": "pre-trained backbone",
             "dataset": Path(self.dataset).name,
             "series": self.digest(),
+            "split": self.split,
             **self.dictates(),
+            "backbone": self.backbone.name,
+            "backbone_params": dict(self.backbone.params),
         }
         cached = bench.shared(
-            key, bench.seeds, lambda missing: self._pretrain(bench, stream, missing)
+            key, bench.seeds, lambda missing: self._pretrain(bench, key, stream, missing)
         )
         pretrained = [Pretrained.from_tensors(cached[seed]) for seed in bench.seeds]
-        backbones = []
-        for seed, trained in zip(bench.seeds, pretrained, strict=True):
-            module = self._fresh_backbone(bench, seed)
-            module.load_state_dict(
-                unflatten(module, trained.weights.to(bench.device)), strict=False
-            )
-            backbones.append(module.eval())
-        mse = [
-            self._frozen_mse(module, stream, min(s, len(loaded) - 1))
-            for s, module in enumerate(backbones)
+        backbones = [
+            trained.into(self._fresh_backbone(bench, seed))
+            for seed, trained in zip(bench.seeds, pretrained, strict=True)
         ]
-        return _Prepared(stream, scalers, backbones, pretrained, mse)
+        yardsticks = self._yardsticks(bench, key, backbones, stream)
+        return _Prepared(stream, scalers, backbones, pretrained, yardsticks)
 
     def _fresh_backbone(self, bench: Workbench, seed: int) -> nn.Module:
         sizes = {name: self.dictates()[name] for name in ("channels", "lookback", "horizon")}
@@ -222,7 +231,11 @@ class OnlineTSF(Task):
         return module.to(bench.device)
 
     def _pretrain(
-        self, bench: Workbench, stream: CausalStream, seeds: Sequence[int]
+        self,
+        bench: Workbench,
+        key: Mapping[str, Any],
+        stream: CausalStream,
+        seeds: Sequence[int],
     ) -> dict[int, dict[str, Tensor]]:
         """Pre-training of the seeds that the cache does not hold."""
         position = {seed: lane for lane, seed in enumerate(bench.seeds)}
@@ -233,70 +246,77 @@ class OnlineTSF(Task):
             [self._fresh_backbone(bench, seed) for seed in seeds],
             CausalStream(rows, self.lookback, self.horizon),
             self.sample.split,
-            [bench.rng(seed, "test", "batch order") for seed in seeds],
+            RECIPES[self.split],
+            [
+                Chance(
+                    partial(bench.rng, seed, "test", "batch order"),
+                    partial(bench.torch_rng, seed, "test", "dropout"),
+                )
+                for seed in seeds
+            ],
+            keeper=bench.keeper({**key, "seeds": list(seeds)}),
+            progress=bench.progress,
         )
         return {seed: result.tensors() for seed, result in zip(seeds, trained, strict=True)}
 
-    def _frozen_mse(self, module: nn.Module, stream: CausalStream, series: int) -> float:
-        """Test error of the backbone as pre-trained: what every forecaster's skill refers to."""
-        origins = self.sample.split.test_origins(self.horizon)
-        total = 0.0
-        with torch.no_grad():
-            for start in range(0, len(origins), EVALUATION_BATCH):
-                part = origins[start : start + EVALUATION_BATCH]
-                forecast = module(stream.windows(part, [series])[0])
-                truth = stream.targets(part, [series])[:, 0]
-                total += float(squared_error(forecast, truth).double().sum())
-        return total / len(origins)
-
-    def _outcome(
+    def _yardsticks(
         self,
         bench: Workbench,
-        prepared: _Prepared,
-        selection: Tensor,
-        scores: ForecastScores,
-        seed: int,
-    ) -> Outcome:
-        first_bad = int(scores.first_bad[seed])
-        if first_bad >= 0:
-            origin = self.sample.split.test_origins(self.horizon)[first_bad]
-            return Outcome("nonfinite", f"first non-finite forecast at origin t={origin}")
-        scaler = prepared.scalers[min(seed, len(prepared.scalers) - 1)]
-        frozen = prepared.frozen_mse[seed]
-        metrics = scores.metrics(seed, scaler.sd, self.sample.columns)
-        if frozen > 0:  # of a backbone without error there is no relative gain
-            skill = 1 - scores.mse(seed) / frozen
-            bounds = (None, 1.0)
-            metrics.append(Metric("skill", skill, "higher", bounds=bounds, chance=0.0, ceiling=1.0))
-        return Outcome(
-            metrics=metrics,
-            n_eval=scores.n,
-            notes=self._notes(bench, prepared, selection, seed),
-            series=scores.series(seed),
-        )
+        key: Mapping[str, Any],
+        backbones: Sequence[nn.Module],
+        stream: CausalStream,
+    ) -> list[Yardsticks]:
+        """Errors of the backbones as pre-trained, to which skill refers, and of persistence.
 
-    def _notes(
-        self, bench: Workbench, prepared: _Prepared, selection: Tensor, seed: int
-    ) -> dict[str, Any]:
-        """What was chosen on validation, how pre-training ended, what the data's notes say."""
+        Args:
+            bench: Keeps them for the other forecasters of the same seeds.
+            key: What the pre-trained weights depend on.
+            backbones: One per seed.
+            stream: The scaled series.
+        """
+        origins = self.sample.split.test_origins(self.horizon)
+        position = {seed: lane for lane, seed in enumerate(bench.seeds)}
+
+        def build(missing: Sequence[int]) -> dict[int, dict[str, Tensor]]:
+            made = {}
+            for seed in missing:
+                series = min(position[seed], stream.rows.shape[0] - 1)
+                module = backbones[position[seed]]
+                made[seed] = measure(module, stream, series, origins).tensors()
+            return made
+
+        cached = bench.shared({**key, "made": "errors held against"}, bench.seeds, build)
+        return [Yardsticks.from_tensors(cached[seed]) for seed in bench.seeds]
+
+    def _outcome(
+        self, bench: Workbench, prepared: _Prepared, selection: Tensor, test: Pass, seed: int
+    ) -> Outcome:
+        sample = self.sample
+        scaler = prepared.scalers[min(seed, len(prepared.scalers) - 1)]
+        schedule = sample.drift.schedule if sample.drift else None
+        setting = Setting(sample.split, self.horizon, scaler, sample.columns, schedule)
+        outcome = judge(test.scores, seed, setting, prepared.yardsticks[seed], test.reports)
+        if outcome.status == "ok":
+            self._tell(outcome, bench, prepared, selection, seed)
+        return outcome
+
+    def _tell(
+        self, outcome: Outcome, bench: Workbench, prepared: _Prepared, selection: Tensor, seed: int
+    ) -> None:
+        """Note what was chosen on validation, how pre-training ended, what the data's notes say."""
         pretrained = prepared.pretrained[seed]
-        notes: dict[str, Any] = {
-            "frozen_mse": prepared.frozen_mse[seed],
-            "pretraining": {
-                "learning_rate": pretrained.learning_rate,
-                "validation_mse": pretrained.validation_mse,
-                "epochs": pretrained.epochs,
-            },
+        outcome.notes["pretraining"] = {
+            "learning_rate": pretrained.learning_rate,
+            "validation_mse": pretrained.validation_mse,
+            "epochs": pretrained.epochs,
         }
-        warnings = list(self.sample.notes)
+        warn(outcome, self.sample.notes)
         if pretrained.capped:
-            warnings.append(f"pre-training of {self.backbone} stopped at its cap, still improving")
+            warn(outcome, [f"pre-training of {self.backbone} stopped at its cap, still improving"])
         candidates = [dict(candidate) for candidate in bench.candidates]
         if len(candidates) > 1:
             tried = selection.reshape(len(bench.seeds), -1)[seed].tolist()
             (best,) = best_lanes(tried, 1)
-            notes["tuned"], at_edge = choice(candidates, tried, best, score="validation_mse")
-            warnings += at_edge
-        if warnings:
-            notes["warnings"] = warnings
-        return notes
+            told, at_edge = choice(candidates, tried, best, score="validation_mse")
+            outcome.notes["tuned"] = told
+            warn(outcome, at_edge)

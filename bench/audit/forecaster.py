@@ -11,13 +11,19 @@ from torch import Tensor
 from bench import seeds
 from bench.audit.verdict import Broken, Law, NotClaimed, clone, differing, require_close, same_bits
 from bench.lanes import Lanes
-from memories.base import OnlineForecaster, State
+from memories.base import Memory, OnlineForecaster, State
 
 CHANNELS, LOOKBACK, HORIZON, PERIOD = 2, 24, 4, 8
-FIRST = LOOKBACK + HORIZON
-"""First origin: the newest complete pair needs lookback + horizon rows before it."""
-ROWS = FIRST + 40
-CHECKED = (FIRST, FIRST + 7, ROWS - HORIZON - 3)
+TRAINING, VALIDATION, TEST = 60, 10, 30
+"""Rows of the stream's parts; the two first are what a forecaster may be fitted on."""
+ROWS = TRAINING + VALIDATION + TEST
+FIRST = TRAINING - 1
+"""First origin, as in the task: that of the first validation row."""
+BORDER = TRAINING + VALIDATION - 1
+"""First origin of the test."""
+MIDDLE, LAST = BORDER + 7, ROWS - HORIZON - 3
+CHECKED = (FIRST, BORDER, MIDDLE, BORDER + 13, BORDER + 18, LAST)
+"""Origins after which the future is replaced; one that is fitted has seen the rows up to BORDER."""
 DICTATED = {
     "channels": CHANNELS,
     "lookback": LOOKBACK,
@@ -26,10 +32,11 @@ DICTATED = {
     "steps": ROWS - FIRST,
     "backbone": "dlinear",
 }
+"""The backbone is the one tried first."""
 LANE_TOLERANCE = 1e-5
 
 Build = Callable[[int, Tensor], OnlineForecaster]
-"""Makes the forecaster of a seed; the stream is passed for planted offenders, which peek at it."""
+"""Makes the forecaster of a seed for a stream [T, C], fitted on its first rows if it fits."""
 
 
 def stream(seed: int) -> Tensor:
@@ -38,6 +45,17 @@ def stream(seed: int) -> Tensor:
     t = torch.arange(ROWS, dtype=torch.float32)[:, None]
     season = torch.sin(2 * torch.pi * (t / PERIOD + torch.rand(1, CHANNELS, generator=generator)))
     return season + 0.3 * torch.randn(ROWS, CHANNELS, generator=generator)
+
+
+def fits(memory: Memory) -> bool:
+    """Whether it trains slow weights before it is led over a stream."""
+    return type(memory).fit is not Memory.fit
+
+
+def fit(memory: OnlineForecaster, seed: int, rows: Tensor) -> None:
+    """Train its slow weights as the task would: on training and validation rows, copies of them."""
+    given = {"train": rows[:TRAINING].clone(), "validation": rows[TRAINING : BORDER + 1].clone()}
+    memory.fit(given, seeds.torch_generator(seed, seeds.META))
 
 
 class Walk:
@@ -82,32 +100,41 @@ def perturbed(rows: Tensor, t: int) -> Tensor:
 def past_ignores_future(build: Build) -> None:
     """Replace all rows after t: forecasts up to t and the state at t must be bit-identical."""
     rows = stream(0)
-    for t in CHECKED:
-        _compare_pasts(build, rows, perturbed(rows, t), t, "replaced")
+    _compare_pasts(build, rows, "replaced", lambda t: perturbed(rows, t))
 
 
 def past_ignores_missing_future(build: Build) -> None:
     """Delete all rows after t: forecasts up to t must be finite and bit-identical."""
     rows = stream(0)
+
+    def gone(t: int) -> Tensor:
+        return torch.cat([rows[: t + 1], torch.full_like(rows[t + 1 :], torch.nan)])
+
+    _compare_pasts(build, rows, "NaN", gone)
+
+
+def _compare_pasts(build: Build, rows: Tensor, how: str, other: Callable[[int], Tensor]) -> None:
+    """Lead one forecaster over the rows and, per checked origin t, another over `other(t)`."""
+    memory = build(0, rows)
+    expected = Walk(memory, rows)
     for t in CHECKED:
-        gone = torch.cat([rows[: t + 1], torch.full_like(rows[t + 1 :], torch.nan)])
-        _compare_pasts(build, rows, gone, t, "NaN")
-
-
-def _compare_pasts(build: Build, rows: Tensor, other: Tensor, t: int, how: str) -> None:
-    expected = Walk(build(0, rows), rows).to(t)
-    seen = Walk(build(0, other), other).to(t)
-    for origin, (a, b) in enumerate(zip(expected.forecasts, seen.forecasts, strict=True), FIRST):
-        if not same_bits(a, b):
-            raise Broken(f"with rows after t={t} {how}, the forecast of origin {origin} changes")
-    if changed := differing(expected.observed, seen.observed):
-        raise Broken(f"with rows after t={t} {how}, the state changes: {', '.join(changed)}")
+        if t < BORDER and fits(memory):
+            continue
+        expected.to(t)
+        seen = Walk(build(0, other(t)), other(t)).to(t)
+        what = f"with rows after t={t} {how}, the"
+        pairs = zip(expected.forecasts, seen.forecasts, strict=True)
+        for origin, (a, b) in enumerate(pairs, FIRST):
+            if not same_bits(a, b):
+                raise Broken(f"{what} forecast of origin {origin} changes")
+        if changed := differing(expected.observed, seen.observed):
+            raise Broken(f"{what} state changes: {', '.join(changed)}")
 
 
 def uses_its_input(build: Build) -> str:
     """Change row t itself: a forecaster that reads its window answers differently at t."""
     rows = stream(0)
-    t = CHECKED[1]
+    t = MIDDLE
     expected = Walk(build(0, rows), rows).to(t).forecasts[-1]
     seen = Walk(build(0, perturbed(rows, t - 1)), perturbed(rows, t - 1)).to(t).forecasts[-1]
     if same_bits(expected, seen):
@@ -139,7 +166,7 @@ def arguments_untouched(build: Build) -> None:
 def same_seed_same_bits(build: Build) -> None:
     """Two forecasters of one seed on one stream: every bit must agree."""
     rows = stream(0)
-    first, second = (Walk(build(0, rows), rows).to(CHECKED[-1]) for _ in range(2))
+    first, second = (Walk(build(0, rows), rows).to(LAST) for _ in range(2))
     _require_same(first, second, "two runs of one seed")
 
 
@@ -147,10 +174,10 @@ def reset_forgets(build: Build) -> None:
     """Lead a forecaster over one stream, reset it, lead it over another: as a new one would do."""
     rows, other = stream(0), stream(1)
     used = build(0, other)
-    Walk(used, rows).to(CHECKED[-1])
+    Walk(used, rows).to(LAST)
     _require_same(
-        Walk(used, other).to(CHECKED[-1]),
-        Walk(build(0, other), other).to(CHECKED[-1]),
+        Walk(used, other).to(LAST),
+        Walk(build(0, other), other).to(LAST),
         "after a reset, a used forecaster and a new one",
     )
 
@@ -158,11 +185,11 @@ def reset_forgets(build: Build) -> None:
 def saved_state_is_the_state(build: Build) -> None:
     """Save at t, restore into a new forecaster and go on: nothing may change."""
     rows = stream(0)
-    walk = Walk(build(0, rows), rows).to(CHECKED[1])
+    walk = Walk(build(0, rows), rows).to(MIDDLE)
     again = Walk(build(0, rows), rows)
     again.state = load(save({k: v.contiguous() for k, v in walk.state.items()}))
     again.t, again.forecasts = walk.t, [f.clone() for f in walk.forecasts]
-    _require_same(walk.to(CHECKED[-1]), again.to(CHECKED[-1]), "a restored run and the original")
+    _require_same(walk.to(LAST), again.to(LAST), "a restored run and the original")
 
 
 def _require_same(first: Walk, second: Walk, what: str) -> None:
@@ -178,7 +205,7 @@ def state_keeps_its_shape(build: Build) -> None:
     rows = stream(0)
     memory = build(0, rows)
     start = memory.init_state()
-    walk = Walk(memory, rows).to(CHECKED[-1])
+    walk = Walk(memory, rows).to(LAST)
     for name in sorted(start.keys() | walk.state.keys()):
         if name not in start or name not in walk.state:
             raise Broken(f"entry '{name}' does not exist from beginning to end")
@@ -193,6 +220,50 @@ def state_keeps_its_shape(build: Build) -> None:
             raise Broken(f"a forecast has shape {list(forecast.shape)}, expected {list(shape)}")
         if not bool(forecast.isfinite().all()):
             raise Broken(f"the forecast of origin {origin} is not finite")
+
+
+def reports_are_scalars(build: Build) -> str:
+    """What it reports: scalars of the same names at any time; reporting changes nothing."""
+    rows = stream(0)
+    memory = build(0, rows)
+    if type(memory).report is OnlineForecaster.report:
+        raise NotClaimed("it reports nothing")
+    names = sorted(memory.report(memory.init_state()))
+    walk = Walk(memory, rows)
+    for t in (FIRST, MIDDLE, LAST):
+        before = clone(walk.to(t).state)
+        found = memory.report(walk.state)
+        if sorted(found) != names:
+            raise Broken(f"at t={t} it reports {', '.join(sorted(found))}, at first other names")
+        if wide := [name for name, value in found.items() if value.dim()]:
+            raise Broken(f"the report {', '.join(wide)} is no scalar")
+        if changed := differing(before, walk.state):
+            raise Broken(f"reporting changed the state: {', '.join(changed)}")
+    return ", ".join(names)
+
+
+def fitting_is_repeatable(build: Build) -> str:
+    """Fit two forecasters of one seed on the same rows: bit-equal, finite, rows untouched.
+
+    Args:
+        build: Makes a forecaster that is not fitted yet.
+    """
+    rows = stream(0)
+    first, second = build(0, rows), build(0, rows)
+    if not fits(first):
+        raise NotClaimed("nothing is fitted")
+    start = clone(first.state_dict())
+    kept = rows.clone()
+    fit(first, 0, rows)
+    fit(second, 0, rows)
+    learned = first.state_dict()
+    if changed := differing(learned, second.state_dict()):
+        raise Broken(f"two fits of one seed differ in {', '.join(changed)}")
+    if infinite := [n for n, x in learned.items() if not bool(x.isfinite().all())]:
+        raise Broken(f"{', '.join(infinite)} is not finite after fitting")
+    if not same_bits(rows, kept):
+        raise Broken("fit changed the rows it was given")
+    return f"{len(differing(start, learned))} entries learned"
 
 
 def lanes_do_not_meet(build: Build) -> str:
@@ -237,5 +308,8 @@ LAWS = (
     Law(
         "layout", "the state keeps its shape, state and forecasts are finite", state_keeps_its_shape
     ),
+    Law("report", "reports are scalars and change nothing", reports_are_scalars),
     Law("lanes", "a lane alone equals the lane among others", lanes_do_not_meet),
 )
+FIT = Law("fit", "fitting is repeatable and leaves finite weights", fitting_is_repeatable)
+"""Tried on forecasters that are not fitted yet, unlike the others."""

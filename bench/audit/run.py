@@ -8,13 +8,13 @@ from typing import Any
 
 from torch import Tensor
 
-from bench import registry, seeds
+from bench import registry
 from bench.audit import associative, forecaster
-from bench.audit.verdict import Law, Verdict
+from bench.audit.subject import Subject, subject
+from bench.audit.verdict import Law, Verdict, clone
 from bench.errors import MembError, Problem
 from bench.reading import strict_yaml, values
-from bench.running import construct
-from memories.base import Memory, protocol_of
+from memories.base import OnlineForecaster, protocol_of
 
 LAWS: Mapping[str, tuple[Law, ...]] = {
     "associative": associative.LAWS,
@@ -31,12 +31,16 @@ class Audit:
         params: Its parameters, resolved.
         protocol: The protocol whose laws were tried.
         verdicts: One per law.
+        backbone: The backbone it was tried on; empty where it takes none.
+        note: Why it is not the default one, if it is not.
     """
 
     memory: str
     params: dict[str, Any]
     protocol: str
     verdicts: tuple[Verdict, ...]
+    backbone: str = ""
+    note: str = ""
 
     @property
     def held(self) -> bool:
@@ -44,16 +48,20 @@ class Audit:
         return not any(verdict.outcome == "broken" for verdict in self.verdicts)
 
 
-def audit(name: str, given: Mapping[str, Any] | None = None) -> Audit:
+def audit(
+    name: str, given: Mapping[str, Any] | None = None, *, backbone: str | None = None
+) -> Audit:
     """Try every law on a registered memory at small sizes.
 
     Args:
         name: Registry name.
         given: Values for its own parameters; the rest keep their defaults.
+        backbone: Registered backbone for a forecaster that takes one; ``dlinear`` if None, or the
+            first that suits it.
 
     Raises:
-        MembError: If the memory or a parameter is unknown or a value wrong, or if the memory's
-            protocol has no laws yet.
+        MembError: If the memory, a parameter or the backbone is unknown or a value wrong, if the
+            memory's protocol has no laws yet, or if nothing can be built from it at these sizes.
     """
     entry = registry.get("memory", name)
     params, wrong = values.resolve(entry, given or {})
@@ -64,18 +72,42 @@ def audit(name: str, given: Mapping[str, Any] | None = None) -> Audit:
     protocol = protocol_of(entry.cls)
     if protocol not in LAWS:
         raise MembError(f"no laws for the protocol '{protocol}' of memory '{name}'")
-    return Audit(name, params, protocol, try_laws(name, params, protocol))
-
-
-def try_laws(name: str, params: Mapping[str, Any], protocol: str) -> tuple[Verdict, ...]:
-    """The verdict of each law of the protocol."""
     dictated = associative.DICTATED if protocol == "associative" else forecaster.DICTATED
+    tried = subject(entry, params, dictated, backbone)
+    verdicts = try_laws(tried, protocol)
+    return Audit(name, params, protocol, verdicts, tried.backbone, tried.note)
 
-    def build(seed: int, _: Tensor | None = None) -> Memory:
-        generator = seeds.torch_generator(seed, seeds.INIT)
-        return construct.build_memory(name, params, dictated, generator)
 
-    return tuple(law.verdict(build) for law in LAWS[protocol])
+def try_laws(tried: Subject, protocol: str) -> tuple[Verdict, ...]:
+    """The verdict of each law of the protocol."""
+    if protocol != "forecaster":
+        return tuple(law.verdict(tried.build) for law in LAWS[protocol])
+    fitting = forecaster.FIT.verdict(tried.build)
+    fitted = Fitted(tried.build)
+    return (*(law.verdict(fitted) for law in LAWS[protocol]), fitting)
+
+
+class Fitted:
+    """Builds forecasters that are fitted, once per seed on the same rows.
+
+    Args:
+        build: Makes one that is not fitted yet.
+    """
+
+    def __init__(self, build: forecaster.Build) -> None:
+        self.build = build
+        self.known: dict[tuple[int, bytes], dict[str, Tensor]] = {}
+
+    def __call__(self, seed: int, rows: Tensor) -> OnlineForecaster:
+        """The forecaster of a seed for a stream [T, C]."""
+        memory = self.build(seed, rows)
+        if forecaster.fits(memory):
+            key = seed, rows[: forecaster.BORDER + 1].numpy().tobytes()
+            if key not in self.known:
+                forecaster.fit(memory, seed, rows)
+                self.known[key] = clone(memory.state_dict())
+            memory.load_state_dict(self.known[key])
+        return memory
 
 
 def assignments(texts: Sequence[str]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import typing
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, TypeAlias, Union, get_args, get_origin
 
 from pydantic import TypeAdapter
 from pydantic.errors import PydanticUserError
@@ -18,6 +18,8 @@ from pydantic.errors import PydanticUserError
 from bench.errors import MembError
 from bench.registry import Entry
 
+SlotKind: TypeAlias = Literal["memory", "backbone"]
+"""What a parameter may take by its registry name."""
 REQUIRED: Any = inspect.Parameter.empty
 """Default of a parameter that has none."""
 
@@ -36,7 +38,7 @@ class Parameter:
         bounds: Its bounds in words, e.g. ``> 0, <= 1``.
         doc: Its line in the docstring.
         nesting: How deeply its values are lists; a list one deeper is a grid.
-        slot: Whether it takes an associative memory by name.
+        slot: What it takes by name, an associative memory or a backbone; None if neither.
         optional: Whether null is allowed.
         adapter: Validates a value; None for a slot.
     """
@@ -48,7 +50,7 @@ class Parameter:
     bounds: str
     doc: str
     nesting: int
-    slot: bool
+    slot: SlotKind | None
     optional: bool
     adapter: TypeAdapter[Any] | None = field(compare=False, repr=False)
 
@@ -124,14 +126,14 @@ def _parameter(name: str, constructor: Any, doc: str) -> Parameter:
     annotation = _evaluated(argument.annotation, constructor)
     members = _members(annotation)
     plain = [member for member in members if member is not types.NoneType]
-    slot = any(is_slot(member) for member in plain)
+    slot = next((kind for member in plain if (kind := slot_kind(member))), None)
     if slot and len(plain) > 1:
-        raise TypeError("a memory slot can only be optional, not one type among others")
+        raise TypeError(f"a {slot} slot can only be optional, not one type among others")
     optional = len(plain) < len(members)
     inner, metadata = _unwrapped(plain[0]) if len(plain) == 1 else (None, [])
     return Parameter(
         name=name,
-        type="memory" + (" or null" if optional else "") if slot else words(annotation),
+        type=slot + (" or null" if optional else "") if slot else words(annotation),
         default=argument.default,
         choices=get_args(inner) if get_origin(inner) is Literal else (),
         bounds=", ".join(_bounds(metadata)),
@@ -154,13 +156,16 @@ def _evaluated(annotation: Any, constructor: Any) -> Any:
     return hints["it"]
 
 
-def is_slot(annotation: Any) -> bool:
-    """Whether an annotation is `memories.base.MemorySlot`."""
-    from memories.base import AssociativeMemory
+def slot_kind(annotation: Any) -> SlotKind | None:
+    """Which of `memories.base.MemorySlot` and `BackboneSlot` an annotation is, or None."""
+    from memories.base import AssociativeMemory, BackboneSlot
 
+    if annotation is BackboneSlot:
+        return "backbone"
     if get_origin(annotation) is not collections.abc.Callable:
-        return False
-    return get_args(annotation)[-1] in (AssociativeMemory, "AssociativeMemory")
+        return None
+    is_memory = get_args(annotation)[-1] in (AssociativeMemory, "AssociativeMemory")
+    return "memory" if is_memory else None
 
 
 def _members(annotation: Any) -> tuple[Any, ...]:

@@ -20,7 +20,7 @@ from bench import registry
 from bench.errors import MembError, nearest
 from bench.reading import findings, params
 from bench.reading.findings import Finding, shown
-from bench.reading.params import Parameter
+from bench.reading.params import Parameter, SlotKind
 from bench.reading.strict_yaml import KeyPath
 from bench.registry import Entry
 
@@ -30,7 +30,7 @@ SLOT_KEYS = ("name", "params")
 def check(parameter: Parameter, value: Any) -> tuple[Any, list[Finding]]:
     """The canonical form of a value and what is wrong with it, paths starting at the value."""
     if parameter.slot:
-        return _check_slot(parameter, value)
+        return _check_slot(parameter.slot, parameter.optional, value)
     strange = next(_non_finite(value), None)
     if strange is not None:
         return None, [Finding(strange, "must be finite")]
@@ -118,13 +118,19 @@ def arguments(entry: Entry, resolved: Mapping[str, Any]) -> dict[str, Any]:
     """Constructor arguments from canonical values: tuples where it wants tuples, and so on.
 
     A memory slot becomes a factory: called with what the slot dictates, it passes on what the
-    memory in it takes.
+    memory in it takes. A backbone slot stays plain data.
     """
+    from memories.base import BackboneSlot
+
     own = {parameter.name: parameter for parameter in params.of(entry)}
     typed: dict[str, Any] = {}
     for name, value in resolved.items():
-        if own[name].slot:
-            typed[name] = None if value is None else _factory(value)
+        if own[name].slot and value is None:
+            typed[name] = None
+        elif own[name].slot == "memory":
+            typed[name] = _factory(value)
+        elif own[name].slot == "backbone":
+            typed[name] = BackboneSlot(value["name"], value["params"])
         else:
             adapter = _adapter(own[name])
             typed[name] = adapter.validate_json(json.dumps(value), strict=True)
@@ -132,12 +138,12 @@ def arguments(entry: Entry, resolved: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def source_files(entry: Entry, resolved: Mapping[str, Any]) -> tuple[Path, ...]:
-    """The files that define an entry and the memories in its slots, sorted."""
+    """The files that define an entry and what is in its slots, sorted."""
     files = {entry.file}
     for parameter in params.of(entry):
         value = resolved.get(parameter.name)
         if parameter.slot and value is not None:
-            files.update(source_files(registry.get("memory", value["name"]), value["params"]))
+            files.update(source_files(registry.get(parameter.slot, value["name"]), value["params"]))
     return tuple(sorted(files))
 
 
@@ -158,14 +164,12 @@ def _adapter(parameter: Parameter) -> Any:
     return parameter.adapter
 
 
-def _check_slot(parameter: Parameter, value: Any) -> tuple[Any, list[Finding]]:
-    from memories.base import protocol_of
-
-    if value is None and parameter.optional:
+def _check_slot(kind: SlotKind, optional: bool, value: Any) -> tuple[Any, list[Finding]]:
+    if value is None and optional:
         return None, []
     given = {"name": value} if isinstance(value, str) else value
     if not isinstance(given, dict) or not isinstance(given.get("name"), str):
-        usage = "must be a memory's name or {name: ..., params: {...}}"
+        usage = f"must be a {kind}'s name or {{name: ..., params: {{...}}}}"
         return None, [Finding((), f"{usage}, got {shown(value)}")]
     at: KeyPath = () if isinstance(value, str) else ("name",)
     wrong = [
@@ -174,12 +178,11 @@ def _check_slot(parameter: Parameter, value: Any) -> tuple[Any, list[Finding]]:
         if key not in SLOT_KEYS
     ]
     try:
-        entry = registry.get("memory", given["name"])
+        entry = registry.get(kind, given["name"])
     except MembError as error:
         problem = error.problems[0]
         return None, [*wrong, Finding(at, problem.message, problem.help, whole=True)]
-    if (protocol := protocol_of(entry.cls)) != "associative":
-        message = f"'{entry.name}' follows the protocol '{protocol}': the slot takes 'associative'"
+    if message := _unfit(entry):
         return None, [*wrong, Finding(at, message, whole=True)]
     if not isinstance(given.get("params", {}), dict):
         wrong.append(Finding(("params",), f"must be a mapping, got {shown(given['params'])}"))
@@ -187,6 +190,15 @@ def _check_slot(parameter: Parameter, value: Any) -> tuple[Any, list[Finding]]:
     resolved, nested = resolve(entry, given.get("params", {}))
     wrong += [finding.under(("params",)) for finding in nested]
     return {"name": entry.name, "params": resolved}, wrong
+
+
+def _unfit(entry: Entry) -> str:
+    """Why a memory cannot sit in a slot; empty if it can, and for a backbone."""
+    from memories.base import protocol_of
+
+    if entry.kind == "backbone" or (protocol := protocol_of(entry.cls)) == "associative":
+        return ""
+    return f"'{entry.name}' follows the protocol '{protocol}': the slot takes 'associative'"
 
 
 def _non_finite(value: Any, path: KeyPath = ()) -> Iterator[KeyPath]:

@@ -1,4 +1,4 @@
-"""What a memory costs per event, measured the same way for every memory: one lane, median of 5.
+"""What a memory costs per event, measured the same way for every memory: one lane, medians.
 
 Times are those of this machine and are reported, never tested. Floats written are counted: the
 median over single-event writes of the state elements whose bits changed.
@@ -22,6 +22,10 @@ from bench.running import construct
 from memories.base import AssociativeMemory, OnlineForecaster, State
 
 REPEATS = 5
+ONLINE_REPEATS = 30
+"""Rows and forecasts timed: one takes so little that single times scatter."""
+WARM_UP = 30
+"""Rows a forecaster sees before it is timed, H + 1 at least: from then on it has errors to use."""
 SIZES = (1, 256)
 """Events per write and queries per read."""
 SINGLE_WRITES = 16
@@ -30,7 +34,7 @@ SINGLE_WRITES = 16
 def measure(cell: Cell, device: str) -> list[dict[str, Any]]:
     """The cell's costs as metrics of kind ``perf``: microseconds and 32-bit words."""
     task = construct.build_task(cell.task, cell.task_params)
-    dictated = task.dictates()
+    dictated = _with_room(task.dictates())
     memory = construct.build_memory(
         cell.memory, cell.memory_params, dictated, seeds.torch_generator(0, seeds.INIT)
     )
@@ -61,6 +65,18 @@ def measure(cell: Cell, device: str) -> list[dict[str, Any]]:
 
 
 Cost = tuple[str, float, str, int | None]
+
+
+def _with_room(dictated: Mapping[str, Any]) -> dict[str, Any]:
+    """What the task dictates, with steps enough to measure where its own stream is very short."""
+    if "steps" not in dictated:
+        return dict(dictated)
+    needed = _warm_up(dictated) + SINGLE_WRITES + 1
+    return {**dictated, "steps": max(dictated["steps"], needed)}
+
+
+def _warm_up(dictated: Mapping[str, Any]) -> int:
+    return max(WARM_UP, int(dictated["horizon"]) + 1)
 
 
 def _associative(
@@ -104,11 +120,13 @@ def _forecaster(
         (rows(dictated["lookback"]), rows(dictated["horizon"])),
     )
     state = lanes.init_state()
-    for _ in range(dictated["horizon"] + 1):
+    for _ in range(_warm_up(dictated)):
         _, state = lanes.predict(lanes.observe(state, rows(1)[:, 0], recent), window)
     row = rows(1)[:, 0]
-    yield "observe_us", _median_us(lambda: lanes.observe(state, row, recent), lanes), "us/row", None
-    yield "predict_us", _median_us(lambda: lanes.predict(state, window), lanes), "us/forecast", None
+    observe = _median_us(lambda: lanes.observe(state, row, recent), lanes, ONLINE_REPEATS)
+    yield "observe_us", observe, "us/row", None
+    predict = _median_us(lambda: lanes.predict(state, window), lanes, ONLINE_REPEATS)
+    yield "predict_us", predict, "us/forecast", None
     written = []
     for _ in range(SINGLE_WRITES):
         after = lanes.observe(state, rows(1)[:, 0], recent)
@@ -129,10 +147,10 @@ def changed_floats(before: State, after: State) -> float:
     return total
 
 
-def _median_us(call: Callable[[], Any], lanes: Lanes) -> float:
+def _median_us(call: Callable[[], Any], lanes: Lanes, repeats: int = REPEATS) -> float:
     """Median time of one call in microseconds, after one call to warm up."""
     taken = []
-    for _ in range(REPEATS + 1):
+    for _ in range(repeats + 1):
         _synchronize(lanes.device)
         start = time.perf_counter()
         call()

@@ -11,7 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from bench.running.meta_lanes import EpisodeStreams, StackedWeights
 from memories.adam import adam_step, unflatten
 from memories.base import AssociativeMemory
-from tasks.base import Curriculum, Episodes
+from tasks.base import Curriculum, Episodes, Keeper
 
 WEIGHTS = "weights/"
 """Prefix of slow weights among cached tensors."""
@@ -108,13 +108,6 @@ class Trained:
     best: int
     frozen: int
     events: int
-
-
-class Keeper(Protocol):
-    """Where an unfinished training is kept: see `bench.running.checkpoint.Checkpoint`."""
-
-    def load(self) -> tuple[dict[str, Tensor], int] | None: ...  # noqa: D102
-    def offer(self, position: int, tensors: Callable[[], dict[str, Tensor]]) -> None: ...  # noqa: D102
 
 
 @dataclass

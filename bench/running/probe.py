@@ -17,17 +17,21 @@ class _Enough(BaseException):
 
 
 class _Clock:
-    """Times the progress a task reports, and stops it when that is enough to go by."""
+    """Times the progress a task reports, and stops it when that is enough to go by.
+
+    A total that changes begins another part of the work, at another pace.
+    """
 
     def __init__(self) -> None:
         self.started = time.perf_counter()
         self.first: tuple[float, int] | None = None
+        self.total = 0
         self.estimate: float | None = None
 
     def __call__(self, done: int, total: int) -> None:
         now = time.perf_counter()
-        if self.first is None:
-            self.first = now, done
+        if self.first is None or total != self.total:
+            self.first, self.total = (now, done), total
             return
         since, before = self.first
         if now - since >= PROBE_S and done > before:
@@ -39,7 +43,8 @@ class _Clock:
 def probe(cell: Cell, device: str) -> float | None:
     """Seconds that the cell with all its seeds may take; None if it fails.
 
-    What it prepares on the way (pre-trained backbones) is kept in the shared cache for the run.
+    What it prepares on the way (pre-trained backbones) is kept in the shared cache for the run; a
+    pre-training that takes long enough to report progress is all that is timed.
     """
     task = construct.build_task(cell.task, cell.task_params)
     seeds = [0 if seed is None else seed for seed in cell.trials]

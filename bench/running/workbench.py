@@ -6,6 +6,7 @@ import inspect
 import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -21,7 +22,7 @@ from bench.running import construct, metatraining
 from bench.running.cache import Cache, digest
 from bench.running.checkpoint import Checkpoint
 from bench.running.metatraining import MetaTraining
-from memories.base import AssociativeMemory, Memory, OnlineForecaster
+from memories.base import AssociativeMemory, BackboneSlot, Memory, OnlineForecaster
 
 STREAMS = {"validation": seeds.VALIDATION, "test": seeds.TEST}
 
@@ -86,32 +87,40 @@ class Workbench:
         return self.built
 
     def _fit(self, memories: Sequence[Memory], train: Sequence[Mapping[str, Tensor]]) -> None:
-        """Train memories that have slow weights to train, or take the trained ones of the cache."""
+        """Train memories that have slow weights to train, or take the trained ones of the cache.
+
+        Candidates that differ only in parameters of `Memory.after_fit` are trained as one.
+        """
         if type(memories[0]).fit is Memory.fit:
             return
-        per_seed = len(self.candidates)
-        for index, candidate in enumerate(self.candidates):
-            of_seed = {s: memories[i * per_seed + index] for i, s in enumerate(self.seeds)}
-            data = dict(zip(self.seeds, train, strict=True))
-
-            def build(
-                missing: Sequence[int],
-                of_seed: dict[int, Memory] = of_seed,
-                data: dict[int, Mapping[str, Tensor]] = data,
-            ) -> dict[int, dict[str, Tensor]]:
-                for seed in missing:
-                    of_seed[seed].fit(data[seed], seeds.torch_generator(seed, seeds.META))
-                return {seed: dict(of_seed[seed].state_dict()) for seed in missing}
-
+        lanes = np.arange(len(memories)).reshape(len(self.seeds), -1)
+        for read, alike in self._alike(type(memories[0]).after_fit):
+            of_seed = {s: memories[row[alike[0]]] for s, row in zip(self.seeds, lanes, strict=True)}
             key = {
                 "made": "fitted memory",
                 "memory": self.cell.memory,
-                "params": {**self.cell.memory_params, **candidate},
+                "params": read,
                 "protocol": self.cell.protocol_hash,
                 "code": self.cell.code,
             }
-            for seed, weights in self._cache.get(key, self.seeds, build).items():
-                of_seed[seed].load_state_dict(weights)
+            build = partial(_fitted, of_seed, dict(zip(self.seeds, train, strict=True)))
+            learned = self._cache.get(key, self.seeds, build)
+            for seed, row in zip(self.seeds, lanes, strict=True):
+                for candidate in alike:
+                    _load(memories[row[candidate]], learned[seed])
+
+    def _alike(self, after_fit: frozenset[str]) -> list[tuple[dict[str, Any], list[int]]]:
+        """What `fit` reads of the parameters, and the candidates for which it reads the same."""
+        groups: list[tuple[dict[str, Any], list[int]]] = []
+        for index, candidate in enumerate(self.candidates):
+            given = {**self.cell.memory_params, **candidate}
+            read = {name: value for name, value in given.items() if name not in after_fit}
+            known = next((members for params, members in groups if params == read), None)
+            if known is None:
+                groups.append((read, [index]))
+            else:
+                known.append(index)
+        return groups
 
     def _meta_train(
         self, memories: Sequence[Memory], dictated: Mapping[str, Any]
@@ -138,16 +147,13 @@ class Workbench:
         of_seed = dict(zip(self.seeds, memories, strict=True))
 
         def build(missing: Sequence[int]) -> dict[int, dict[str, Tensor]]:
-            keeper = (
-                self._checkpoint.beside(digest([key, list(missing)])) if self._checkpoint else None
-            )
             return metatraining.train_cached(
                 [cast(AssociativeMemory, of_seed[seed]) for seed in missing],
                 missing,
                 curriculum,
                 metatraining.BUDGETS[self.cell.meta],
                 device=str(self.device),
-                keeper=keeper,
+                keeper=self.keeper({**key, "seeds": list(missing)}),
                 progress=self.progress,
             )
 
@@ -178,9 +184,11 @@ class Workbench:
         full = {**key, "task": self.cell.task, "code": digest(code), "device": self.device.type}
         return self._cache.get(full, wanted, build)
 
-    def backbone(self, name: str) -> Callable[..., nn.Module]:
-        built: Callable[..., nn.Module] = registry.get("backbone", name).cls
-        return built
+    def backbone(self, choice: BackboneSlot) -> Callable[..., nn.Module]:
+        return lambda **given: construct.build_backbone(choice, given)
+
+    def keeper(self, key: Mapping[str, Any]) -> Checkpoint | None:
+        return self._checkpoint.beside(digest(key)) if self._checkpoint else None
 
     def resume(self) -> tuple[dict[str, Tensor], int] | None:
         kept = self._checkpoint.load() if self._checkpoint else None
@@ -195,6 +203,35 @@ class Workbench:
     def progress(self, done: int, total: int) -> None:
         if self._progress:
             self._progress(done, total)
+
+
+def _fitted(
+    of_seed: Mapping[int, Memory], data: Mapping[int, Mapping[str, Tensor]], seeds_: Sequence[int]
+) -> dict[int, dict[str, Tensor]]:
+    """The entries of each seed's memory that its `fit` changed; the rest are as constructed."""
+    found = {}
+    for seed in seeds_:
+        memory = of_seed[seed]
+        before = {name: entry.clone() for name, entry in memory.state_dict().items()}
+        memory.fit(data[seed], seeds.torch_generator(seed, seeds.META))
+        after = memory.state_dict()
+        found[seed] = {
+            name: entry.clone()
+            for name, entry in after.items()
+            if name not in before or not torch.equal(entry, before[name])
+        }
+    return found
+
+
+def _load(memory: Memory, learned: Mapping[str, Tensor]) -> None:
+    """Give a memory what `fit` changed; its other entries, scalars above all, stay its own.
+
+    Raises:
+        TypeError: If `fit` registered what a new memory does not have.
+    """
+    unknown = memory.load_state_dict(learned, strict=False).unexpected_keys
+    if unknown:
+        raise TypeError(f"fit of {type(memory).__name__} registers {', '.join(unknown)}")
 
 
 def candidates(tune: Mapping[str, Sequence[Any]]) -> tuple[dict[str, Any], ...]:

@@ -14,11 +14,13 @@ from torch import Tensor
 
 from memories.base import State
 from tasks.base import Lanes, Workbench
+from tasks.forecasting.reports import Reports
 from tasks.forecasting.scores import ForecastScores
 from tasks.forecasting.stream import CausalStream
 
 STATE = "state/"
 SCORES = "scores/"
+REPORTS = "reports/"
 BUFFER = 64
 """Forecasts scored together: scoring one at a time would cost as much as forecasting."""
 
@@ -34,6 +36,7 @@ class Pass:
         series: Which lane of the stream each forecaster follows.
         state: Their state.
         scores: What the scored forecasts came to.
+        reports: What the forecasters report of themselves, if anyone asks.
         position: Origins done.
     """
 
@@ -43,21 +46,31 @@ class Pass:
     series: Sequence[int]
     state: State
     scores: ForecastScores
+    reports: Reports | None = None
     position: int = 0
 
     def tensors(self) -> dict[str, Tensor]:
         """All that is needed to go on from here."""
-        kept = {STATE + name: entry for name, entry in self.state.items()}
-        return kept | {SCORES + name: entry for name, entry in self.scores.tensors().items()}
+        parts = {STATE: self.state, SCORES: self.scores.tensors()}
+        if self.reports is not None:
+            parts[REPORTS] = self.reports.tensors()
+        return {
+            prefix + name: entry for prefix, part in parts.items() for name, entry in part.items()
+        }
 
     def restore(self, kept: Mapping[str, Tensor], position: int) -> None:
         """Go back to where `tensors` was taken; position 0 is the beginning."""
         if not position:
             return
-        self.state = {k.removeprefix(STATE): v for k, v in kept.items() if k.startswith(STATE)}
-        scores = {k.removeprefix(SCORES): v for k, v in kept.items() if k.startswith(SCORES)}
-        self.scores = ForecastScores.from_tensors(scores)
+        self.state = _part(kept, STATE)
+        self.scores = ForecastScores.from_tensors(_part(kept, SCORES))
+        if self.reports is not None:
+            self.reports.restore(_part(kept, REPORTS))
         self.position = position
+
+
+def _part(kept: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {k.removeprefix(prefix): v for k, v in kept.items() if k.startswith(prefix)}
 
 
 def drive(
@@ -80,6 +93,7 @@ def drive(
         carry: What check-points keep beside the pass, from an earlier one.
     """
     unscored = _Unscored(run, stream)
+    reports = run.reports
 
     def keep() -> dict[str, Tensor]:
         unscored.score()
@@ -92,6 +106,8 @@ def drive(
         run.position += 1
         if t in run.scored:
             unscored.add(t, forecast)
+            if reports is not None:
+                reports.offer(run.lanes, run.state, run.scored.index(t) + 1)
         bench.checkpoint(before + run.position, keep)
         bench.progress(before + run.position, total)
     unscored.score()

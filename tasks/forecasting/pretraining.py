@@ -6,24 +6,27 @@ best epoch. The learning rate of a seed is the one whose best validation error i
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call, grad, vmap
 
-from memories.adam import adam_step, flatten, unflatten
+from memories.adam import unflatten
+from tasks.base import Keeper
 from tasks.data.splits import Split
-from tasks.forecasting.stream import CausalStream, squared_error
+from tasks.forecasting.recipes import Recipe
+from tasks.forecasting.stream import CausalStream
+from tasks.forecasting.training_lanes import BUFFER, Chance, TrainingLanes
 
-LEARNING_RATES = (1e-4, 3e-4, 1e-3, 3e-3)
-BATCH = 32
-MAX_EPOCHS = 100
-PATIENCE = 10
-"""Epochs without a better validation error after which a lane keeps its best weights."""
-EVALUATION_BATCH = 512
+QUIET_S = 10.0
+"""Seconds before progress is reported: a short training is not worth a word, and would be taken
+for the pace of the stream that follows it."""
+BEST = "best/"
+"""Prefix of the best epochs among the tensors of a check-point."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,7 @@ class Pretrained:
         validation_mse: Its best mean squared error over the validation origins.
         epochs: Epoch of the best weights, from 1.
         capped: Whether it still improved in the last epochs allowed.
+        buffers: The backbone's buffers at that epoch, batch statistics among them, by name.
     """
 
     weights: Tensor
@@ -43,6 +47,7 @@ class Pretrained:
     validation_mse: float
     epochs: int
     capped: bool
+    buffers: Mapping[str, Tensor] = field(default_factory=dict)
 
     def tensors(self) -> dict[str, Tensor]:
         """The same as tensors, to be cached."""
@@ -52,10 +57,11 @@ class Pretrained:
             "validation_mse": torch.tensor(self.validation_mse, dtype=torch.float64),
             "epochs": torch.tensor(self.epochs),
             "capped": torch.tensor(self.capped),
+            **{BUFFER + name: buffer for name, buffer in self.buffers.items()},
         }
 
     @classmethod
-    def from_tensors(cls, kept: dict[str, Tensor]) -> Pretrained:
+    def from_tensors(cls, kept: Mapping[str, Tensor]) -> Pretrained:
         """What `tensors` described."""
         return cls(
             kept["weights"],
@@ -63,132 +69,128 @@ class Pretrained:
             float(kept["validation_mse"]),
             int(kept["epochs"]),
             bool(kept["capped"]),
+            {n.removeprefix(BUFFER): t for n, t in kept.items() if n.startswith(BUFFER)},
         )
+
+    def into(self, module: nn.Module) -> nn.Module:
+        """The module, given these weights and buffers, in evaluation mode."""
+        named = unflatten(module, self.weights)
+        with torch.no_grad():
+            for name, parameter in module.named_parameters():
+                parameter.copy_(named[name])
+            for name, buffer in module.named_buffers():
+                buffer.copy_(self.buffers[name])
+        return module.eval()
 
 
 def pretrain(
     backbones: Sequence[nn.Module],
     stream: CausalStream,
     split: Split,
-    orders: Sequence[np.random.Generator],
+    recipe: Recipe,
+    chances: Sequence[Chance],
+    *,
+    keeper: Keeper | None = None,
+    progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> list[Pretrained]:
     """Train one backbone per seed at every learning rate, and keep each seed's best.
 
     Args:
-        backbones: Freshly initialised, one per seed.
+        backbones: Freshly initialised, one per seed; left as they are.
         stream: The scaled series, a lane per seed or one for all.
         split: Training and validation rows.
-        orders: Per seed the generator of its batch order, the same at every learning rate.
+        recipe: How long and how fast.
+        chances: Per seed the sources of batch order and dropout.
+        keeper: Where an unfinished training is kept and found again.
+        progress: Receives (done, total) steps of a training that takes long.
     """
-    run = _Training(backbones, stream)
-    best = _Best(run.weights)
+    started = time.monotonic()
+    lanes = TrainingLanes(backbones, recipe.learning_rates, stream, chances)
+    best = _Best(lanes)
     train = split.train_origins(stream.lookback, stream.horizon)
     validation = split.selection_origins(stream.horizon)
-    for epoch in range(1, MAX_EPOCHS + 1):
-        for origins in _batches(train, orders):
-            run.step(origins)
-        best.offer(epoch, run.evaluate(validation), run.weights)
-        if best.final(epoch):
-            break
-    return [best.of(seed) for seed in range(len(backbones))]
+    per_epoch = -(-len(train) // recipe.batch)
+    total = recipe.max_epochs * per_epoch
+    done = _resumed(keeper, lanes, best)
+    order: np.ndarray[Any, Any] | None = None
+    while done < total and len(lanes.numbers):
+        epoch, batch = done // per_epoch + 1, done % per_epoch
+        if order is None or batch == 0:
+            order = np.stack([c.order(epoch).permutation(np.asarray(train)) for c in chances])
+        origins = order[:, batch * recipe.batch : (batch + 1) * recipe.batch]
+        lanes.step(origins, done, recipe.share(epoch))
+        done += 1
+        if done % per_epoch == 0:
+            best.offer(epoch, lanes.evaluate(validation), lanes)
+            lanes.keep(epoch - best.epoch[lanes.numbers] < recipe.patience)
+        if keeper:
+            keeper.offer(done, lambda: lanes.tensors() | best.tensors())
+        if time.monotonic() - started > QUIET_S:
+            progress(done, total)
+    return [best.of(seed, recipe) for seed in range(len(backbones))]
+
+
+def _resumed(keeper: Keeper | None, lanes: TrainingLanes, best: _Best) -> int:
+    """Steps that an earlier run took; what it had come to is put into lanes and best."""
+    kept = keeper.load() if keeper else None
+    if kept is None:
+        return 0
+    tensors, done = kept
+    lanes.restore(tensors)
+    best.restore(tensors)
+    return done
 
 
 class _Best:
-    """The best epoch so far of every seed and learning rate, and its weights [S, R, P]."""
+    """The best epoch so far of every lane, and its weights and buffers.
 
-    def __init__(self, weights: Tensor) -> None:
-        lanes = weights.shape[:2]
-        self.weights = weights.clone()
-        self.error = torch.full(lanes, torch.inf, dtype=torch.float64)
-        self.epoch = torch.zeros(lanes, dtype=torch.int64)
+    Args:
+        lanes: As initialised: what a lane keeps that never has a finite validation error.
+    """
 
-    def offer(self, epoch: int, error: Tensor, weights: Tensor) -> None:
-        """Keep the weights of lanes whose validation error [S, R] fell; stopped lanes stay."""
-        running = epoch - self.epoch <= PATIENCE
-        better = running & (error < self.error)
-        self.error = torch.where(better, error, self.error)
-        self.epoch = torch.where(better, epoch, self.epoch)
-        self.weights = torch.where(better.to(weights.device)[..., None], weights, self.weights)
+    def __init__(self, lanes: TrainingLanes) -> None:
+        count = len(lanes.numbers)
+        self.error = torch.full((count,), torch.inf, dtype=torch.float64)
+        self.epoch = torch.zeros(count, dtype=torch.int64)
+        self.weights = lanes.weights.clone()
+        self.buffers = {name: buffer.clone() for name, buffer in lanes.buffers.items()}
 
-    def final(self, epoch: int) -> bool:
-        """Whether no lane would take a later epoch."""
-        return bool((epoch - self.epoch >= PATIENCE).all())
+    def offer(self, epoch: int, error: Tensor, lanes: TrainingLanes) -> None:
+        """Keep weights and buffers of the lanes whose validation error [N] fell."""
+        better = error < self.error[lanes.numbers]
+        here = better.nonzero()[:, 0]
+        there = lanes.numbers[here]
+        self.error[there], self.epoch[there] = error[here], epoch
+        device = self.weights.device
+        here, there = here.to(device), there.to(device)
+        self.weights[there] = lanes.weights[here]
+        for name, buffer in lanes.buffers.items():
+            self.buffers[name][there] = buffer[here]
 
-    def of(self, seed: int) -> Pretrained:
+    def of(self, seed: int, recipe: Recipe) -> Pretrained:
         """The seed's best learning rate."""
-        rate = int(self.error[seed].argmin())
-        epoch = int(self.epoch[seed, rate])
+        rates = len(recipe.learning_rates)
+        rate = int(self.error[seed * rates : (seed + 1) * rates].argmin())
+        lane = seed * rates + rate
+        epoch = int(self.epoch[lane])
         return Pretrained(
-            self.weights[seed, rate].clone(),
-            LEARNING_RATES[rate],
-            float(self.error[seed, rate]),
+            self.weights[lane].clone(),
+            recipe.learning_rates[rate],
+            float(self.error[lane]),
             epoch,
-            MAX_EPOCHS - epoch < PATIENCE,
+            recipe.capped(epoch),
+            {name: buffer[lane].clone() for name, buffer in self.buffers.items()},
         )
 
+    def tensors(self) -> dict[str, Tensor]:
+        """Everything, to be kept in a check-point."""
+        own = {name: vars(self)[name] for name in ("error", "epoch", "weights")}
+        buffers = {BUFFER + name: buffer for name, buffer in self.buffers.items()}
+        return {BEST + name: tensor for name, tensor in (own | buffers).items()}
 
-def _batches(origins: range, orders: Sequence[np.random.Generator]) -> Iterator[np.ndarray]:
-    """Origins [S, B] of each batch of an epoch; the last, smaller batch is kept."""
-    shuffled = np.stack([order.permutation(np.asarray(origins)) for order in orders])
-    for start in range(0, len(origins), BATCH):
-        yield shuffled[:, start : start + BATCH]
-
-
-class _Training:
-    """Weights and moments [S, R, P] of all seeds and learning rates, and one step on them."""
-
-    def __init__(self, backbones: Sequence[nn.Module], stream: CausalStream) -> None:
-        self.module = backbones[0].train()
-        self.stream = stream
-        self.seeds = list(range(len(backbones)))
-        start = torch.stack([flatten(b).detach() for b in backbones])
-        self.weights = start[:, None].repeat(1, len(LEARNING_RATES), 1)
-        self.first = torch.zeros_like(self.weights)
-        self.second = torch.zeros_like(self.weights)
-        self.taken = torch.zeros((), dtype=torch.int64, device=start.device)
-        self.rates = torch.tensor(LEARNING_RATES, device=start.device)[None, :, None]
-        self._gradient = vmap(vmap(grad(self._loss), (0, None, None)), (0, 0, 0))
-
-    def _forecast(self, weights: Tensor, windows: Tensor) -> Tensor:
-        named = unflatten(self.module, weights)
-        forecast: Tensor = functional_call(self.module, named, (windows,))
-        return forecast
-
-    def _loss(self, weights: Tensor, windows: Tensor, targets: Tensor) -> Tensor:
-        return squared_error(self._forecast(weights, windows), targets).mean()
-
-    def step(self, origins: np.ndarray) -> None:
-        """One Adam step of every lane on the batch of its seed."""
-        windows, targets = self._gather(origins)
-        with torch.no_grad():
-            gradient = self._gradient(self.weights, windows, targets)
-            self.weights, self.first, self.second, self.taken = adam_step(
-                self.weights, gradient, self.first, self.second, self.taken, self.rates
-            )
-
-    def _gather(self, origins: np.ndarray) -> tuple[Tensor, Tensor]:
-        """Windows [S, B, L, C] and targets [S, B, H, C] of each seed's own origins."""
-        rows = self.stream.rows.expand(len(self.seeds), -1, -1)
-        at = torch.from_numpy(origins)[..., None]
-        lane = torch.arange(len(self.seeds))[:, None, None]
-        back = torch.arange(1 - self.stream.lookback, 1)
-        ahead = torch.arange(1, self.stream.horizon + 1)
-        return rows[lane, at + back], rows[lane, at + ahead]
-
-    def evaluate(self, origins: Sequence[int]) -> Tensor:
-        """Mean squared error [S, R] of every lane over the origins, on the CPU."""
-        total = torch.zeros(self.weights.shape[:2], dtype=torch.float64)
-        forecast = vmap(vmap(self._forecast, (0, None)), (0, 0))
-        self.module.eval()
-        with torch.no_grad():
-            for start in range(0, len(origins), EVALUATION_BATCH):
-                part = origins[start : start + EVALUATION_BATCH]
-                windows = self.stream.windows(part, self.seeds)
-                truth = self.stream.targets(part, self.seeds).transpose(0, 1)
-                error = squared_error(
-                    forecast(self.weights, windows),
-                    truth[:, None].expand(-1, len(LEARNING_RATES), -1, -1, -1),
-                )
-                total += error.double().sum(-1).cpu()
-        self.module.train()
-        return total / len(origins)
+    def restore(self, kept: Mapping[str, Tensor]) -> None:
+        """Go back to where `tensors` was taken."""
+        device = self.weights.device
+        self.error, self.epoch = kept[f"{BEST}error"].cpu(), kept[f"{BEST}epoch"].cpu()
+        self.weights = kept[f"{BEST}weights"].to(device)
+        self.buffers = {name: kept[f"{BEST}{BUFFER}{name}"].to(device) for name in self.buffers}

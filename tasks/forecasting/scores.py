@@ -10,9 +10,8 @@ import torch
 from torch import Tensor
 
 from tasks.base import Metric
-
-CURVE_POINTS = 100
-"""At most this many points of the cumulative curve are kept."""
+from tasks.forecasting.metrics import loss
+from tasks.forecasting.relative import RelativeScores
 
 
 @dataclass
@@ -25,6 +24,7 @@ class ForecastScores:
         origin_squared: Mean squared error of each origin [S, N], float32, in order.
         origin_absolute: Mean absolute error of each origin, likewise.
         first_bad: Index of the first origin with a non-finite forecast [S], -1 if none.
+        relative: Errors relative to the truth.
         n: Origins scored so far.
     """
 
@@ -33,6 +33,7 @@ class ForecastScores:
     origin_squared: Tensor
     origin_absolute: Tensor
     first_bad: Tensor
+    relative: RelativeScores
     n: int = 0
 
     @classmethod
@@ -41,7 +42,8 @@ class ForecastScores:
         sums = torch.zeros(lanes, horizon, channels, dtype=torch.float64)
         series = torch.zeros(lanes, origins)
         bad = torch.full((lanes,), -1, dtype=torch.int64)
-        return cls(sums, sums.clone(), series, series.clone(), bad)
+        relative = RelativeScores.empty(lanes, horizon * channels)
+        return cls(sums, sums.clone(), series, series.clone(), bad, relative)
 
     def add(self, forecasts: Tensor, truth: Tensor) -> None:
         """Score K consecutive origins: forecasts and truth [K, S, H, C]."""
@@ -55,6 +57,7 @@ class ForecastScores:
         for k in range(len(error)):
             self.squared += squared[k]
             self.absolute += absolute[k]
+        self.relative.add(error, truth.double())
         end = self.n + len(forecasts)
         self.origin_squared[:, self.n : end] = squared.mean((-1, -2)).T.float()
         self.origin_absolute[:, self.n : end] = absolute.mean((-1, -2)).T.float()
@@ -68,14 +71,16 @@ class ForecastScores:
             "origin_squared": self.origin_squared,
             "origin_absolute": self.origin_absolute,
             "first_bad": self.first_bad,
+            "relative": self.relative.totals,
             "n": torch.tensor(self.n),
         }
 
     @classmethod
     def from_tensors(cls, kept: Mapping[str, Tensor]) -> ForecastScores:
         """The scores that `tensors` described; they are always kept on the CPU."""
-        parts = {name: tensor.cpu().clone() for name, tensor in kept.items() if name != "n"}
-        return cls(**parts, n=int(kept["n"]))
+        parts = {name: tensor.cpu().clone() for name, tensor in kept.items()}
+        relative = RelativeScores(parts.pop("relative"), parts["squared"][0].numel())
+        return cls(n=int(parts.pop("n")), relative=relative, **parts)
 
     def mean_squared(self) -> Tensor:
         """Mean squared error of every lane [S]; NaN where a forecast was not finite."""
@@ -86,7 +91,9 @@ class ForecastScores:
         return float(self.squared[lane].mean()) / self.n
 
     def metrics(self, lane: int, scale: np.ndarray, columns: tuple[str, ...]) -> list[Metric]:
-        """All metrics of a lane.
+        """The mean errors of a lane: overall, by lead, by channel, scaled and in original units.
+
+        Channels have units of their own, so that errors in original units are never averaged.
 
         Args:
             lane: Which.
@@ -97,36 +104,27 @@ class ForecastScores:
         squared, absolute = self.squared[lane] / self.n, self.absolute[lane] / self.n
         mse, mae = float(squared.mean()), float(absolute.mean())
         metrics = [
-            _loss("mse", mse, primary=True),
-            _loss("mae", mae),
-            _loss("rmse", mse**0.5),
-            _loss("mse_first_lead", float(squared[0].mean())),
+            loss("mse", mse, primary=True),
+            loss("mae", mae),
+            loss("rmse", mse**0.5),
+            loss("mse_first_lead", float(squared[0].mean())),
+            *self.relative.metrics(lane, self.n),
         ]
         metrics += [
-            _loss("mse_by_lead", float(value), x=float(lead))
+            loss("mse_by_lead", float(value), x=lead)
             for lead, value in enumerate(squared.mean(1), start=1)
         ]
         for channel, name in enumerate(columns):
             unit = f"units of {name}"
-            own = float(squared[:, channel].mean())
+            own, off = float(squared[:, channel].mean()), float(absolute[:, channel].mean())
+            sd = float(scale[channel])
             metrics += [
-                _loss("mse_by_channel", own, x=float(channel)),
-                _loss("mse_original_by_channel", own * scale[channel] ** 2, f"({unit})^2", channel),
-                _loss(
-                    "mae_original_by_channel",
-                    float(absolute[:, channel].mean()) * scale[channel],
-                    unit,
-                    channel,
-                ),
+                loss("mse_by_channel", own, x=channel),
+                loss("mae_by_channel", off, x=channel),
+                loss("mse_original_by_channel", own * sd**2, f"({unit})^2", channel),
+                loss("mae_original_by_channel", off * sd, unit, channel),
             ]
-        return metrics + self._cumulative(lane)
-
-    def _cumulative(self, lane: int) -> list[Metric]:
-        """Running mean of the squared error, thinned: how the forecaster adapts."""
-        running = self.origin_squared[lane, : self.n].double().cumsum(0)
-        running = running / torch.arange(1, self.n + 1, dtype=torch.float64)
-        kept = np.unique(np.linspace(0, self.n - 1, CURVE_POINTS).round().astype(int))
-        return [_loss("mse_cumulative", float(running[k]), x=float(k + 1)) for k in kept]
+        return metrics
 
     def series(self, lane: int) -> dict[str, np.ndarray]:
         """Per-origin losses of a lane, float32, in time order."""
@@ -134,11 +132,3 @@ class ForecastScores:
             "squared_error": self.origin_squared[lane, : self.n].numpy().copy(),
             "absolute_error": self.origin_absolute[lane, : self.n].numpy().copy(),
         }
-
-
-def _loss(
-    name: str, value: float, unit: str = "", x: float | None = None, *, primary: bool = False
-) -> Metric:
-    return Metric(
-        name, float(value), "lower", unit, primary=primary, x=x, bounds=(0.0, None), ceiling=0.0
-    )

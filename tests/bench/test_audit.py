@@ -12,9 +12,9 @@ from typing_extensions import override
 
 from bench import registry
 from bench.audit import Verdict, associative, audit, forecaster
-from bench.audit.run import assignments
+from bench.audit.run import Fitted, assignments
 from bench.errors import MembError
-from memories.base import State
+from memories.base import OnlineForecaster, State
 from tests.bench import leaks, offenders
 from tests.bench.leaks import Drifting
 from tests.bench.offenders import Sum
@@ -115,29 +115,106 @@ def test_a_memory_that_raises_breaks_the_law_that_was_tried():
 def test_the_forecaster_that_offenders_are_made_from_keeps_every_law():
     seen = verdicts(forecaster.LAWS, lambda seed, rows: Drifting(rows))
     assert {v.outcome for v in seen.values()} == {"held"}
+    nothing = forecaster.FIT.verdict(lambda seed, rows: Drifting(rows))
+    assert (nothing.outcome, nothing.detail) == ("n/a", "nothing is fitted")
+
+
+def test_a_forecaster_that_fits_honestly_keeps_every_law():
+    """It may have seen the validation rows: the future is replaced from the test on."""
+    seen = verdicts(forecaster.LAWS, Fitted(lambda seed, rows: leaks.Fitted(rows)))
+    assert {v.outcome for v in seen.values()} == {"held"}
+    fitting = forecaster.FIT.verdict(lambda seed, rows: leaks.Fitted(rows))
+    assert (fitting.outcome, fitting.detail) == ("held", "1 entries learned")
+
+
+@pytest.mark.parametrize(
+    ("offender", "seen"),
+    [
+        (leaks.FitsAtRandom, "two fits of one seed differ in level"),
+        (leaks.FitsToInfinity, "level is not finite after fitting"),
+    ],
+)
+def test_a_fit_that_cannot_be_repeated_is_convicted(offender, seen):
+    verdict = forecaster.FIT.verdict(lambda seed, rows: offender(rows))
+    assert (verdict.outcome, verdict.detail) == ("broken", seen)
+
+
+def test_the_border_of_validation_and_test_is_among_the_audited_origins():
+    """Validation is rows 60 to 69, so that origin 69 is the first of the test."""
+    assert forecaster.BORDER == forecaster.TRAINING + forecaster.VALIDATION - 1
+    assert {forecaster.FIRST, forecaster.BORDER} < set(forecaster.CHECKED)
+    assert len([t for t in forecaster.CHECKED if t >= forecaster.BORDER]) == 5
+    assert forecaster.LAST + forecaster.HORIZON < forecaster.ROWS
+
+
+class PeeksAtTheBorder(Drifting):
+    """Honest but at one origin: as a generator trained on validation targets that reach over."""
+
+    @override
+    def predict(self, state: State, window: Tensor) -> tuple[Tensor, State]:
+        forecast, state = super().predict(state, window)
+        at = state["step"] == forecaster.BORDER - forecaster.FIRST + 1
+        return forecast + torch.where(at, self.row(state, 1) - window[-1], 0.0), state
+
+
+def test_a_leak_at_the_border_alone_is_seen():
+    seen = verdicts(forecaster.LAWS, lambda seed, rows: PeeksAtTheBorder(rows))
+    assert (
+        seen["causality"].detail
+        == "with rows after t=69 replaced, the forecast of origin 69 changes"
+    )
+    assert seen["missing-future"].outcome == "broken"
+
+
+def test_every_law_of_forecasters_has_an_offender():
+    convicted = {law for _, law, _ in FORECASTING_OFFENDERS}
+    assert convicted == {law.name for law in forecaster.LAWS} - {"input"}, "it convicts nobody"
+
+
+FORECASTING_OFFENDERS = [
+    (leaks.PeeksARow, "causality", "replaced, the forecast of origin"),
+    (leaks.PeeksARow, "missing-future", "NaN, the forecast of origin"),
+    (leaks.LearnsARowTooEarly, "causality", "replaced, the forecast of origin"),
+    (leaks.LearnsARowTooEarly, "missing-future", "NaN, the forecast of origin"),
+    (leaks.LegacyLeak, "causality", "replaced, the forecast of origin"),
+    (leaks.LegacyLeak, "missing-future", "NaN, the forecast of origin"),
+    (leaks.PrefixOfTheTarget, "causality", "replaced, the forecast of origin"),
+    (leaks.PrefixOfTheTarget, "missing-future", "NaN, the forecast of origin"),
+    (leaks.SuffixOfTheTarget, "causality", "replaced, the forecast of origin"),
+    (leaks.SuffixOfTheTarget, "missing-future", "NaN, the forecast of origin"),
+    (leaks.ScalesByTheWholeSeries, "causality", "replaced, the forecast of origin 59 changes"),
+    (leaks.ScalesByTheWholeSeries, "missing-future", "NaN, the forecast of origin 59 changes"),
+    (leaks.NormalisesByItsTarget, "causality", "replaced, the forecast of origin"),
+    (leaks.NormalisesByItsTarget, "missing-future", "NaN, the forecast of origin"),
+    (leaks.SharesItsRing, "lanes", ""),
+    (leaks.SharesItsRing, "reset", "there is state outside the state"),
+    (leaks.ReportsItsRing, "report", "the report correction is no scalar"),
+    (leaks.ForgetsWhenAsked, "report", "reporting changed the state: mean"),
+    (leaks.FitsOnTheTest, "causality", "replaced, the forecast of origin 59 changes"),
+    (leaks.CountsOutside, "reset", "there is state outside the state"),
+    (leaks.CountsOutside, "restore", "there is state outside the state"),
+    (leaks.WritesIntoItsMean, "arguments", "mean"),
+    (leaks.CentresItsWindow, "arguments", ""),
+    (leaks.ForecastsAtRandom, "determinism", "two runs of one seed"),
+    (leaks.GrowsWithTime, "layout", "entry 'rows' changed its shape"),
+    (leaks.ForecastsTooShort, "layout", "expected [4, 2]"),
+    (leaks.MeetsOthers, "lanes", ""),
+]
 
 
 @pytest.mark.parametrize(
     ("offender", "law", "seen"),
-    [
-        (leaks.PeeksARow, "causality", "replaced, the forecast of origin"),
-        (leaks.PeeksARow, "missing-future", "NaN, the forecast of origin"),
-        (leaks.LearnsARowTooEarly, "causality", "replaced, the forecast of origin"),
-        (leaks.LearnsARowTooEarly, "missing-future", "NaN, the forecast of origin"),
-        (leaks.CountsOutside, "reset", "there is state outside the state"),
-        (leaks.CountsOutside, "restore", "there is state outside the state"),
-        (leaks.WritesIntoItsMean, "arguments", "mean"),
-        (leaks.CentresItsWindow, "arguments", ""),
-        (leaks.ForecastsAtRandom, "determinism", "two runs of one seed"),
-        (leaks.GrowsWithTime, "layout", "entry 'rows' changed its shape"),
-        (leaks.ForecastsTooShort, "layout", "expected [4, 2]"),
-        (leaks.MeetsOthers, "lanes", ""),
-    ],
+    FORECASTING_OFFENDERS,
     ids=lambda x: getattr(x, "__name__", str(x)),
 )
 def test_the_right_law_catches_each_forecasting_offender(offender, law, seen):
     leaks.MeetsOthers.last.clear()
-    verdict = verdicts(forecaster.LAWS, lambda seed, rows: offender(rows))[law]
+    leaks.SharesItsRing.ring.zero_()
+
+    def build(seed: int, rows: Tensor) -> OnlineForecaster:
+        return Fitted(lambda _, own: offender(own))(seed, rows)  # fitted anew on every stream
+
+    verdict = verdicts(forecaster.LAWS, build)[law]
     assert verdict.outcome == "broken"
     assert seen in verdict.detail
 
@@ -168,7 +245,6 @@ def test_a_forecaster_that_ignores_its_input_is_told_so():
         ("exact_knn", {}, "unknown memory 'exact_knn'", "did you mean 'exact-knn'?"),
         ("delta", {"chunks": 8}, "unknown parameter 'chunks' of delta", "did you mean 'chunk'?"),
         ("delta", {"chunk": 0}, "must be >= 1", ""),
-        ("errorbank", {}, "missing parameter 'memory' of errorbank", ""),
         ("errorbank", {"memory": "frozen"}, "the slot takes 'associative'", ""),
     ],
 )

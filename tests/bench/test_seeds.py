@@ -15,7 +15,7 @@ from bench import seeds
 from bench.running.cache import Cache
 from bench.running.workbench import Workbench
 from bench.seeds import INIT, META, TEST, VALIDATION
-from tasks.forecasting import pretraining
+from tests.tasks.brief import train_briefly
 from tests.tasks.cells import cell, run
 
 PINNED = {META: 3_055_950_001, VALIDATION: 155_480_279, TEST: 1_240_299_383}
@@ -97,7 +97,7 @@ def test_the_data_of_a_task_know_the_task_and_the_split_but_not_the_memory():
 def test_a_whole_cell_leaves_the_global_generators_alone(
     monkeypatch, tmp_path, memory, task, task_params
 ):
-    monkeypatch.setattr(pretraining, "MAX_EPOCHS", 1)
+    train_briefly(monkeypatch, 1)
     before = random.getstate(), np.random.get_state(), torch.get_rng_state()
     run(cell(memory, task, task_params), [0, 1], cache=Cache(tmp_path))
     assert random.getstate() == before[0]

@@ -289,6 +289,16 @@ def test_audit_tells_every_law(memb: Memb) -> None:
     assert (facts["schema"], facts["memory"], facts["held"]) == ("memb-audit/1", "zero", True)
 
 
+def test_audit_says_on_which_backbone(memb: Memb) -> None:
+    shown = memb("audit", "frozen", "--backbone", "patchtst")
+    assert shown.code == 0
+    assert "frozen (forecaster, on patchtst)" in shown.out
+    other = memb("audit", "ogd-head")
+    assert other.code == 0
+    assert "not on dlinear: the last linear map of DLinear is the whole of it" in other.err
+    assert memb("audit", "frozen", "--backbone", "dlinera").code == 2
+
+
 LEAKY = """\
 import torch
 from bench.registry import memory

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from memories.adam import adam_step, flatten, unflatten
+from memories.adam import adam_step, adamw_step, flatten, unflatten
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -68,3 +68,98 @@ def test_a_module_is_its_vector_cut_into_named_shapes():
     assert list(parts) == [name for name, _ in module.named_parameters()]
     for name, parameter in module.named_parameters():
         assert torch.equal(parts[name], parameter)
+
+
+def noisy_gradients(weights: torch.Tensor, steps: int) -> list[torch.Tensor]:
+    rng = generator(7)
+    return [
+        torch.randn(weights.shape, generator=rng, dtype=weights.dtype) * 10.0 ** (-3 * (n % 4))
+        for n in range(steps)
+    ]
+
+
+@pytest.mark.parametrize("decay", [0.0, 0.01, 0.5])
+def test_ten_steps_of_one_group_equal_torchs_adamw(decay):
+    """Random gradients of sizes from 1e-9 to 1; float32, hence 1e-6."""
+    start = torch.randn(30, generator=generator(5))
+    theirs = nn.Parameter(start.clone())
+    optimiser = torch.optim.AdamW([theirs], lr=1e-2, weight_decay=decay)
+    ours, first, second = start, torch.zeros_like(start), torch.zeros_like(start)
+    rate = torch.tensor(1e-2)
+    for taken, gradient in enumerate(noisy_gradients(start, 10)):
+        theirs.grad = gradient.clone()
+        optimiser.step()
+        ours, first, second = adamw_step(
+            ours, gradient, first, second, torch.tensor(taken), rate, decay
+        )
+        torch.testing.assert_close(ours, theirs.data, rtol=0, atol=1e-6)
+    assert (ours - start).abs().median() > 1e-2
+
+
+def test_groups_have_rates_decays_and_step_counts_of_their_own():
+    """The second group starts three steps late: torch's optimiser gives it no gradient before."""
+    sizes, rates, decays = (4, 6, 5), [1e-2, 3e-3, 1e-1], [0.01, 0.0, 0.3]
+    start = torch.randn(15, generator=generator(6))
+    theirs = [nn.Parameter(part.clone()) for part in start.split(sizes)]
+    optimiser = torch.optim.AdamW(
+        [
+            {"params": [p], "lr": rate, "weight_decay": decay}
+            for p, rate, decay in zip(theirs, rates, decays, strict=True)
+        ]
+    )
+    ours, first, second = start, torch.zeros_like(start), torch.zeros_like(start)
+    for n, drawn in enumerate(noisy_gradients(start, 10)):
+        late = n >= 3
+        parts = [
+            p if late or i != 1 else torch.zeros_like(p) for i, p in enumerate(drawn.split(sizes))
+        ]
+        for parameter, part, i in zip(theirs, parts, range(3), strict=True):
+            parameter.grad = part.clone() if late or i != 1 else None
+        optimiser.step()
+        ours, first, second = adamw_step(
+            ours,
+            torch.cat(parts),
+            first,
+            second,
+            torch.tensor([n, max(0, n - 3), n]),
+            torch.tensor([rates[0], rates[1] * late, rates[2]]),
+            torch.tensor(decays),
+            sizes=sizes,
+        )
+        expected = torch.cat([p.data for p in theirs])
+        torch.testing.assert_close(ours, expected, rtol=0, atol=1e-6)
+
+
+def test_where_it_is_not_enabled_nothing_changes_whatever_the_gradient_holds():
+    weights, first = torch.randn(2, 6, generator=generator(8)).unbind()
+    second = torch.rand(6, generator=generator(9))
+    gradient = torch.tensor([torch.nan, torch.inf, -torch.inf, 1e30, 0.0, 1.0])
+    after = adamw_step(
+        weights,
+        gradient,
+        first,
+        second,
+        torch.tensor(4),
+        torch.tensor(0.1),
+        0.01,
+        enable=torch.tensor(False),
+    )
+    for new, old in zip(after, (weights, first, second), strict=True):
+        assert torch.equal(new, old)
+
+
+def test_lanes_of_an_adamw_step_are_independent():
+    weights, gradient, first = torch.randn(3, 4, 8, generator=generator(10)).unbind()
+    second = torch.rand(4, 8, generator=generator(11))
+    steps, rates = torch.tensor([0, 1, 5, 9]), torch.tensor([0.1, 0.0, 1e-3, 1.0])
+    enable = torch.tensor([True, True, False, True])
+
+    def one(w, g, m, v, n, rate, on):
+        return adamw_step(w, g, m, v, n, rate, 0.01, enable=on)
+
+    args = (weights, gradient, first, second, steps, rates, enable)
+    together = torch.func.vmap(one)(*args)
+    for lane in range(4):
+        alone = one(*(arg[lane] for arg in args))
+        for a, b in zip(together, alone, strict=True):
+            torch.testing.assert_close(a[lane], b, rtol=1e-6, atol=1e-7)

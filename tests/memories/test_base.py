@@ -58,11 +58,12 @@ class Weighted(Zero):
         super().__init__(4, 4)
         self.projection = nn.Linear(3, 5)
         self.register_buffer("addresses", torch.zeros(7, 2, dtype=torch.float64))
+        self.register_buffer("positions", torch.arange(100), persistent=False)
         self.scalar("rate", 0.5)
         self.scalar("decay", 0.9)
 
 
-def test_param_floats_count_weights_and_fixed_buffers_but_no_settings():
+def test_param_floats_count_weights_and_fixed_buffers_but_no_settings_and_no_arithmetic():
     assert param_floats(Weighted()) == (3 * 5 + 5) + 7 * 2 * 2
     assert param_floats(Zero(4, 4)) == 0
 

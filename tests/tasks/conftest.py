@@ -12,7 +12,7 @@ import torch
 from bench import registry
 from bench.running.cache import Cache
 from tasks.association import storage
-from tasks.forecasting import pretraining
+from tests.tasks.brief import train_briefly
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def no_storage_probe(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def few_epochs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pretraining, "MAX_EPOCHS", 2)
+    train_briefly(monkeypatch, 2)
 
 
 @pytest.fixture

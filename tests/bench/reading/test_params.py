@@ -63,7 +63,7 @@ def test_a_slot_takes_a_memory_and_has_no_default_of_its_own() -> None:
     own = {p.name: p for p in params.of(registry.get("memory", "fake-bank"))}
     assert (own["memory"].type, own["memory"].slot, own["memory"].required) == (
         "memory",
-        True,
+        "memory",
         True,
     )
     assert (own["second"].type, own["second"].optional) == ("memory or null", True)

@@ -2,12 +2,16 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 
+from bench.lanes import Lanes
 from bench.plan import Cell
 from bench.running import costs
+from memories.base import OnlineForecaster, State
 from tests.bench.small_runs import DRIFT, plan_of, suite_text
 
 DIM = 8
@@ -80,6 +84,71 @@ def test_the_median_of_five_calls_is_taken_after_one_to_warm_up(
     lanes = type("OnCpu", (), {"device": torch.device("cpu")})()
     assert costs._median_us(lambda: calls.append(1), lanes) == 3e6
     assert len(calls) == 6
+
+
+def test_a_forecaster_is_timed_when_it_has_errors_to_use(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """30 rows, or H + 1 if that is more, are observed before; then 30 and 30 calls are timed."""
+    before: list[str] = []
+    timed: list[int] = []
+    warm_up: list[int] = []
+    observe = Lanes.observe
+
+    def counting(lanes: Lanes, *given: Any) -> Any:
+        before.append("observe")
+        return observe(lanes, *given)
+
+    def median(call: Any, lanes: Lanes, repeats: int) -> float:
+        timed.append(repeats)
+        warm_up.append(len(before))
+        return 1.0
+
+    monkeypatch.setattr(Lanes, "observe", counting)
+    monkeypatch.setattr(costs, "_median_us", median)
+    for horizon, rows in ((4, 30), (40, 41)):
+        before.clear()
+        longer = DRIFT.replace("horizon: 4", f"horizon: {horizon}").replace("600", "900")
+        measured(cell(tmp_path, "frozen", longer))
+        assert warm_up[-2:] == [rows, rows]
+    assert timed == [30] * 4
+
+
+class Bounded(OnlineForecaster):
+    """Forecasts zeros, and fails at the first row after the steps it was told of.
+
+    Args:
+        horizon: H.
+        steps: Rows of both passes.
+    """
+
+    vectorized = False
+
+    def __init__(self, horizon: int, steps: int) -> None:
+        super().__init__()
+        self.horizon, self.steps = horizon, steps
+
+    def init_state(self) -> State:
+        return {"step": torch.zeros((), dtype=torch.int64)}
+
+    def observe(self, state: State, x_t: Tensor, recent: tuple[Tensor, Tensor]) -> State:
+        assert state["step"] < self.steps
+        return {"step": state["step"] + 1}
+
+    def predict(self, state: State, window: Tensor) -> tuple[Tensor, State]:
+        return 0 * window[: self.horizon], state
+
+
+def test_measuring_takes_no_more_rows_than_the_forecaster_was_told_of() -> None:
+    """A stream of 20 steps: 30 rows of warm-up, 16 single rows and the timed one need 47."""
+    short = {"channels": 2, "lookback": 8, "horizon": 4, "steps": 20}
+    dictated = costs._with_room(short)
+    assert dictated == {**short, "steps": 47}
+    assert costs._with_room({**short, "steps": 500})["steps"] == 500
+    assert costs._with_room({"key_dim": 8}) == {"key_dim": 8}
+    lanes = Lanes([Bounded(4, dictated["steps"])])
+    found = list(costs._forecaster(lanes, dictated, torch.Generator().manual_seed(0)))
+    assert [name for name, *_ in found] == ["observe_us", "predict_us", "floats_written"]
 
 
 def test_the_record_of_costs_is_named_by_cell_and_kind_of_device(tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ def ticks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(probe.time, "perf_counter", lambda: next(times))
 
 
-def stub(monkeypatch: pytest.MonkeyPatch, task: StubTask) -> None:
+def stub(monkeypatch: pytest.MonkeyPatch, task: Any) -> None:
     monkeypatch.setattr(construct, "build_task", lambda name, params: task)
 
 
@@ -47,6 +47,29 @@ def test_a_cell_that_ends_within_the_probe_took_what_it_took(ticks, monkeypatch)
     made = cell("zero", "capacity")
     stub(monkeypatch, StubTask(steps=2))
     assert probe.probe(made, "cpu") == pytest.approx(3.0)
+
+
+class TwoParts:
+    """Three steps of one kind of work, then 101 of another."""
+
+    def run(self, bench: Any) -> list[Any]:
+        for total in (3, 101):
+            for done in range(1, total + 1):
+                bench.progress(done, total)
+        return []
+
+
+def test_the_pace_of_one_part_of_the_work_is_not_taken_for_that_of_another(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Steps at 2, 2.2 and 2.4 s, then every 0.5 s from 3 s on: the first of 101 is done after 3 s,
+    the third after 4 s, hence 3 + 0.5 * 100 = 53 s.
+    """
+    made = cell("zero", "capacity")
+    times = iter([0.0, 2.0, 2.2, 2.4, *(3 + 0.5 * k for k in range(101))])
+    monkeypatch.setattr(probe.time, "perf_counter", lambda: next(times))
+    stub(monkeypatch, TwoParts())
+    assert probe.probe(made, "cpu") == pytest.approx(53.0)
 
 
 def test_a_cell_that_fails_is_unknown(ticks, monkeypatch) -> None:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from bench.running.cache import Cache
 from bench.running.checkpoint import Checkpoint
-from tasks.forecasting import pretraining
+from tests.tasks.brief import train_briefly
 from tests.tasks.cells import cell, numbers, run
 from tests.tasks.streams import DRIFT, RATES, TOTAL, UPDATES
 
@@ -51,7 +51,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[
     known: dict[str, Any] = {}
     cache = Cache(tmp_path_factory.mktemp("undisturbed"))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pretraining, "MAX_EPOCHS", 2)
+        train_briefly(patch, 2)
 
         def of(memory: str) -> Any:
             if memory not in known:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from tasks.base import Metric
-from tasks.forecasting.scores import CURVE_POINTS, ForecastScores
+from tasks.forecasting.scores import ForecastScores
 
 SCALE = np.array([10.0, 0.5])
 COLUMNS = ("OT", "load")
@@ -52,23 +52,32 @@ def value(metrics: list[Metric], name: str, x: float | None = None) -> float:
         ("mse_original_by_channel", 1, 0.5),
         ("mae_original_by_channel", 0, 20.0),
         ("mae_original_by_channel", 1, 0.5),
-        ("mse_cumulative", 1, 3.5),
-        ("mse_cumulative", 2, 4.25),
+        ("mae_by_channel", 0, 2.0),
+        ("mae_by_channel", 1, 1.0),
+        ("mape", None, (0.2 + 2 + 1.5 + 0 + 0 + 4 + 2 / 3) / 7),
+        ("mspe", None, (0.04 + 4 + 2.25 + 0 + 0 + 16 + 4 / 9) / 7),
+        ("rse", None, (34 / 23.875) ** 0.5),
+        ("r2", None, 1 - 34 / 23.875),
     ],
 )
 def test_metrics_are_those_worked_out_by_hand(scores, name, x, expected):
-    """Original units: a squared error times the squared scale, 100 and .25."""
+    """Original units: a squared error times the squared scale, 100 and .25.
+
+    Truth by (origin, lead, channel): 5 1 / 2 2 and 0 1 / -1 3. The 0 has no relative error.
+    Sum 13, sum of squares 45, hence SST = 45 - 13^2 / 8 = 23.875; squared errors sum to 34.
+    """
     assert value(scores.metrics(0, SCALE, COLUMNS), name, x) == pytest.approx(expected, rel=1e-6)
 
 
 def test_only_the_mean_squared_error_is_tested_and_units_are_named(scores):
     metrics = scores.metrics(0, SCALE, COLUMNS)
     assert [m.name for m in metrics if m.primary] == ["mse"]
-    assert all(m.direction == "lower" for m in metrics)
+    assert {m.name for m in metrics if m.direction != "lower"} == {"r2"}
     units = {(m.name, m.x): m.unit for m in metrics}
     assert units["mse", None] == ""
     assert units["mae_original_by_channel", 0] == "units of OT"
     assert units["mse_original_by_channel", 1] == "(units of load)^2"
+    assert units["mape", None] == units["mspe", None] == "relative to the scaled truth"
 
 
 def test_losses_of_each_origin_are_kept_in_order(scores):
@@ -96,6 +105,7 @@ def test_scoring_in_parts_is_scoring_at_once(cuts):
     assert torch.equal(parts.origin_squared, whole.origin_squared)
     assert torch.equal(parts.squared, whole.squared)
     assert torch.equal(parts.absolute, whole.absolute)
+    assert torch.equal(parts.relative.totals, whole.relative.totals)
     expected = (forecasts - truth).double().square().mean((0, 2, 3))
     torch.testing.assert_close(whole.mean_squared(), expected, rtol=1e-12, atol=0)
     assert [whole.mse(lane) for lane in range(3)] == pytest.approx(expected.tolist())
@@ -134,15 +144,3 @@ def test_an_error_that_overflows_float32_is_not_finite_either():
     scores = ForecastScores.empty(3, 4, 2, 1)
     scores.add(forecasts, truth)
     assert scores.first_bad.tolist() == [0, -1, -1]
-
-
-@pytest.mark.parametrize("origins", [1, 3, 200, 201, 5000])
-def test_the_cumulative_curve_is_thinned_between_its_first_and_last_point(origins):
-    forecasts, truth = random_stream(origins, lanes=1)
-    scores = ForecastScores.empty(1, 4, 2, origins)
-    scores.add(forecasts, truth)
-    points = [m for m in scores.metrics(0, SCALE, COLUMNS) if m.name == "mse_cumulative"]
-    assert len(points) == min(origins, CURVE_POINTS)
-    assert (points[0].x, points[-1].x) == (1, origins)
-    assert points[-1].value == pytest.approx(scores.mse(0), rel=1e-6)
-    assert points[0].value == pytest.approx(float(scores.origin_squared[0, 0]))
