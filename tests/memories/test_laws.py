@@ -199,8 +199,9 @@ def test_slots_not_in_use_are_never_read(case: Case, n: int) -> None:
     queries = events(6, 8)[0].requires_grad_()
     recalled = memory.read(unused, queries)
     assert torch.equal(recalled, memory.read(state, queries))
-    (gradient,) = torch.autograd.grad(recalled.sum(), queries, allow_unused=True)
-    assert gradient is None or gradient.isfinite().all()
+    if recalled.requires_grad:  # the values of the nearest slots do not depend on the query
+        (gradient,) = torch.autograd.grad(recalled.sum(), queries, allow_unused=True)
+        assert gradient is None or gradient.isfinite().all()
 
 
 @pytest.mark.parametrize("case", RINGS, ids=lambda case: case.id)

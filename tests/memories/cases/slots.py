@@ -9,7 +9,14 @@ from typing import Any
 from torch import Tensor
 
 from tests.memories.case import MAX_EVENTS, Case, Recall
-from tests.reference import dense_am, dnd, exact_knn, features, ring_attention
+from tests.reference import (
+    dense_am,
+    dnd,
+    error_memory_bank,
+    exact_knn,
+    features,
+    ring_attention,
+)
 
 
 def _knn(**params: Any) -> Callable[[Any], Recall]:
@@ -38,6 +45,32 @@ def _dnd(prepare: Callable[[Tensor], Tensor] = _none, **params: Any) -> Case:
 
     return Case("dnd", params, reference)
 
+
+def _bank(loop: dict[str, Any], **params: Any) -> Case:
+    """A bank; `loop` says what its preset comes to, `params` override it on both sides."""
+    own = {"capacity": MAX_EVENTS, **loop, **params}
+    own.pop("preset", None)
+
+    def reference(m: Any) -> Recall:
+        scalars = {n: float(getattr(m, n)) for n in ("temperature", "decay", "min_similarity")}
+        return partial(error_memory_bank.recall, **{**own, **scalars})
+
+    return Case("error-memory-bank", params, reference)
+
+
+SOFT = {"top_k": 5, "aggregate": "softmax"}
+GUIDE = SOFT | {
+    "decay": 0.99,
+    "min_similarity": 0.3,
+    "evict_weights": (0.4, 0.3, 0.3),
+    "offset": 1e-8,
+}
+V1 = SOFT | {
+    "decay": 0.995,
+    "min_similarity": 0.0,
+    "min_entries": 10,
+    "evict_weights": (0.4, 0.2, 0.4),
+}
 
 CASES = [
     Case("exact-knn", {}, _knn(capacity=MAX_EVENTS)),
@@ -70,4 +103,20 @@ CASES = [
     _dnd(capacity=7),
     _dnd(capacity=16, top_k=3, update_rate=0.5),
     _dnd(features.unit, capacity=30, update_rate=1.0, tolerance=0.25, key_norm="unit"),
+    _bank({}),
+    _bank({}, capacity=7, overwrite_similarity=0.75),
+    _bank(SOFT, preset="plain-soft", capacity=9, max_age=6),
+    _bank(SOFT, preset="plain-soft", aggregate="median", center_keys=True),
+    _bank(GUIDE, preset="guide", capacity=11),
+    _bank(GUIDE, preset="guide", capacity=8, aggregate="blend", importance="unit"),
+    _bank(V1, preset="v1", capacity=12),
+    _bank(
+        V1,
+        preset="v1",
+        capacity=16,
+        min_entries=2,
+        aggregate="weighted-mean",
+        forget_decay=0.875,
+        forget_threshold=0.25,
+    ),
 ]
