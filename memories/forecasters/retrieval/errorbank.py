@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Protocol, runtime_checkable
 
 import torch
 from annotated_types import Ge, Gt, Le
@@ -10,9 +11,21 @@ from torch import Tensor, nn
 
 from bench.registry import memory
 from memories.base import MemorySlot, OnlineForecaster, State
+from memories.forecasters.retrieval.conditional_write import write_if
+from memories.forecasters.retrieval.default_bank import DefaultBank
 
 BANK = "bank/"
 """Prefix of the bank's entries in the forecaster's state."""
+PLAIN_SOFT = DefaultBank({"preset": "plain-soft"})
+"""The bank that H-Mem's controls use: no age, no threshold, a softmax over five errors."""
+
+
+@runtime_checkable
+class Telling(Protocol):
+    """A memory that says what an answer came from."""
+
+    def read_info(self, state: State, queries: Tensor) -> Mapping[str, Tensor]:
+        """What was recalled for queries [Q, D], and from where."""
 
 
 @memory("errorbank", family="retrieval", source="H-Mem's error memory with any memory in its slot")
@@ -25,12 +38,17 @@ class ErrorBank(OnlineForecaster):
     forecast was issued. What is stored is the backbone's error, not the corrected forecast's: a
     bank that stored its own success would forget it.
 
+    State: the memory's own under ``bank/``; ``issued`` [H, H, C], the backbone's forecasts of the
+    last H origins, and ``issued_at`` [H], when; ``step`` and ``stored`` count rows and errors;
+    ``query`` [1, P C], what the newest forecast asked for, if the memory tells what it recalls.
+
     Args:
         channels: C.
         lookback: L.
         horizon: H.
         backbone: Pre-trained module, [B, L, C] to [B, H, C].
-        memory: The associative memory that serves as bank.
+        memory: The associative memory that serves as bank: H-Mem's own, which recalls the
+            softmax-weighted mean of the errors under the five most similar keys, or any other.
         key_ratio: P as a share of H (at least one row, at most L).
         capacity: Events the bank is built for.
         min_entries: Errors that must have been stored before a forecast is corrected.
@@ -49,7 +67,7 @@ class ErrorBank(OnlineForecaster):
         horizon: int,
         backbone: nn.Module,
         *,
-        memory: MemorySlot,
+        memory: MemorySlot = PLAIN_SOFT,
         key_ratio: Annotated[float, Gt(0)] = 0.5,
         capacity: Annotated[int, Ge(1)] = 1000,
         min_entries: Annotated[int, Ge(1)] = 1,
@@ -70,14 +88,17 @@ class ErrorBank(OnlineForecaster):
             generator=generator,
         )
         self.vectorized = self.bank.vectorized
+        self.tells = isinstance(self.bank, Telling)
         self.scalar("strength", strength)
 
     def init_state(self) -> State:
         """An empty bank, and a ring of the last H issued forecasts [H, H, C]."""
         h, device = self.horizon, self.strength.device
         counter = torch.zeros((), dtype=torch.int64, device=device)
+        asked = torch.zeros(1, self.key_rows * self.channels, device=device)
         return {
             **{BANK + name: entry for name, entry in self.bank.init_state().items()},
+            **({"query": asked} if self.tells else {}),
             "issued": torch.zeros(h, h, self.channels, device=device),
             "issued_at": torch.full((h,), -1, dtype=torch.int64, device=device),
             "step": counter,
@@ -93,24 +114,38 @@ class ErrorBank(OnlineForecaster):
         complete = (torch.where(here, state["issued_at"], 0).sum() == step - self.horizon) & (
             step > self.horizon
         )
-        bank = _bank(state)
-        written = self.bank.write(bank, self._key(window), (target - issued).reshape(1, -1))
-        kept = {
-            BANK + name: torch.where(complete, entry, bank[name]) for name, entry in written.items()
-        }
+        key, error = self._key(window)[0], (target - issued).reshape(-1)
+        bank = write_if(self.bank, _bank(state), key, error, complete)
+        kept = {BANK + name: entry for name, entry in bank.items()}
         return {**state, **kept, "step": step, "stored": state["stored"] + complete}
 
     def predict(self, state: State, window: Tensor) -> tuple[Tensor, State]:
         """The backbone's forecast [H, C] plus the recalled residual, and the state after it."""
         base: Tensor = self.backbone(window[None])[0]
-        recalled = self.bank.read(_bank(state), self._key(window)).reshape(base.shape)
+        key = self._key(window)
+        recalled = self.bank.read(_bank(state), key).reshape(base.shape)
         correction = (self.strength * recalled).clamp(-self.max_correction, self.max_correction)
         enough = state["stored"] >= self.min_entries
         here = torch.arange(self.horizon, device=base.device) == state["step"] % self.horizon
         issued = torch.where(here[:, None, None], base, state["issued"])
         issued_at = torch.where(here, state["step"], state["issued_at"])
         forecast = base + torch.where(enough, correction, 0.0)
-        return forecast, {**state, "issued": issued, "issued_at": issued_at}
+        asked = {"query": key} if self.tells else {}
+        return forecast, {**state, **asked, "issued": issued, "issued_at": issued_at}
+
+    def report(self, state: State) -> Mapping[str, Tensor]:
+        """What the bank holds and what the newest forecast found in it, where the memory tells.
+
+        ``bank_utilisation``, the share of its slots in use; ``retrieved_age``, the mean age of
+        what was recalled, weighted as it was used, 1 for the newest error; zero for nothing.
+        """
+        bank, found = _bank(state), {}
+        if self.bank.slot_state:
+            found["bank_utilisation"] = self.bank.valid(bank).to(self.strength.dtype).mean()
+        if isinstance(self.bank, Telling):
+            age = retrieved_age(self.bank.read_info(bank, state["query"]))
+            found |= {} if age is None else {"retrieved_age": age}
+        return found
 
     def _key(self, window: Tensor) -> Tensor:
         """The newest P rows of a window as one key [1, P C]."""
@@ -121,3 +156,21 @@ def _bank(state: State) -> State:
     return {
         name.removeprefix(BANK): entry for name, entry in state.items() if name.startswith(BANK)
     }
+
+
+def retrieved_age(info: Mapping[str, Tensor]) -> Tensor | None:
+    """Weighted mean age of what one query recalled, the newest event's being 1; zero for nothing.
+
+    Args:
+        info: What a memory's `read_info` says of it: ``weights`` over slots, or over the slots
+            ``idx``, and the slots' ``age`` from 0. None comes back where it says something else.
+    """
+    weights = info["weights"] if "weights" in info else info.get("found")
+    if weights is None or "age" not in info:
+        return None
+    age = (info["age"][info["idx"]] if "idx" in info else info["age"]) + 1
+    if age.shape[-1] != weights.shape[-1]:
+        return None
+    weights = weights.to(torch.float32)
+    total = weights.sum()
+    return (weights * age).sum() / torch.where(total > 0, total, 1.0)

@@ -264,3 +264,6 @@ def test_any_associative_memory_serves_as_bank(name):
     # the table answers exact matches alone, and no two windows are equal
     assert bool((seen[HORIZON:] != 0).any()) == (name not in ("zero", "oracle-table"))
     assert state["stored"].tolist() == [50 - LOOKBACK - 2 * HORIZON] * 2
+    for reported in lanes.call("report", state).values():
+        assert reported.shape == (2,)
+        assert reported.isfinite().all()
