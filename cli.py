@@ -256,7 +256,10 @@ def compare(
         sys.stdout.write(render(comparison, "json" if json_ or format_ == "rich" else format_))
 
 
-@app.command(epilog="memb audit delta\n\nmemb audit my-memory --plugin my_memory.py")
+@app.command(
+    epilog="memb audit delta\n\nmemb audit my-memory --plugin my_memory.py\n\n"
+    "memb audit ogd --backbone patchtst"
+)
 def audit(
     name: Annotated[
         str, typer.Argument(help="A registered memory.", autocompletion=complete_memories)
@@ -264,6 +267,10 @@ def audit(
     plugin: PluginOpt = None,
     set_: Annotated[
         list[str] | None, typer.Option("--set", metavar="PARAM=VALUE", help="Set a parameter.")
+    ] = None,
+    backbone: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Backbone of a forecaster; the first that suits it."),
     ] = None,
     json_: JsonOpt = False,
 ) -> None:
@@ -275,14 +282,15 @@ def audit(
     from bench.audit.run import assignments
 
     torch.set_num_threads(1)
-    done = try_all(name, assignments(set_ or ()))
+    done = try_all(name, assignments(set_ or ()), backbone=backbone)
     if json_:
         from dataclasses import asdict
 
         console.print_json({"schema": "memb-audit/1", **asdict(done), "held": done.held})
     else:
+        where = f", on {done.backbone}" if done.backbone else ""
         console.print_table(
-            f"{done.memory} ({done.protocol})",
+            f"{done.memory} ({done.protocol}{where})",
             ("verdict", "law", "claim", "detail"),
             (
                 ("ok" if v.outcome == "held" else "BROKEN" if v.outcome == "broken" else "n/a",
@@ -290,6 +298,8 @@ def audit(
                 for v in done.verdicts
             ),
         )  # fmt: skip
+        if done.note:
+            console.note(done.note)
         broken = sum(v.outcome == "broken" for v in done.verdicts)
         console.note(f"{broken} broken" if broken else "every law held")
     raise typer.Exit(0 if done.held else 1)
