@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -48,12 +47,13 @@ def adam_step(
         learning_rate: Step size; a tensor that broadcasts may differ per lane.
     """
     step = step + 1
-    first = BETAS[0] * first + (1 - BETAS[0]) * gradient
-    second = BETAS[1] * second + (1 - BETAS[1]) * gradient * gradient
-    # 1 - beta^n loses half of float32's digits in the first steps
-    known = [(1 - beta ** step.double()).to(weights.dtype) for beta in BETAS]
-    update = first / known[0] / ((second / known[1]).sqrt() + EPS)
-    return weights - learning_rate * update, first, second, step
+    first = torch.lerp(first, gradient, 1 - BETAS[0])
+    second = torch.addcmul(BETAS[1] * second, gradient, gradient, value=1 - BETAS[1])
+    # 1 - beta^n as -expm1(n log beta) keeps float32's digits in the first steps
+    steps = step.to(weights.dtype)
+    rate, root = [-torch.expm1(steps * math.log(beta)) for beta in BETAS]
+    update = first / (second.sqrt() * root.rsqrt() + EPS)
+    return weights - learning_rate / rate * update, first, second, step
 
 
 def adamw_step(
@@ -63,47 +63,38 @@ def adamw_step(
     second: Tensor,
     step: Tensor,
     learning_rate: Tensor,
-    decay: Tensor | float,
+    decay: Tensor | float = 0.01,
     *,
-    sizes: Sequence[int] | None = None,
     enable: Tensor | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Weights and both moments after one step of Adam with decoupled weight decay.
 
     p <- (1 - lr decay) p - lr m / (sqrt(v) + eps), both moments corrected for their bias
-    (Loshchilov & Hutter 2019). Consecutive stretches of the vector may be parameter groups with a
-    step count, a learning rate and a decay of their own.
+    (Loshchilov & Hutter 2019).
 
     Args:
-        weights: [P].
-        gradient: [P]; anything, NaN included, where not enabled.
-        first: Running mean of the gradient [P].
-        second: Running mean of its square [P].
-        step: Steps taken before this one: [G] int64, or a scalar where there is one group.
-        learning_rate: Step size [G], or a scalar.
-        decay: Weight decay, a number or like the learning rate.
-        sizes: Lengths of the G groups, which sum to P; None for one group.
-        enable: Bool scalar; where false nothing changes. None for always.
+        weights: Any shape.
+        gradient: Same shape; anything, NaN included, where not enabled.
+        first: Running mean of the gradient.
+        second: Running mean of its square.
+        step: Steps taken before this one, int64; a scalar, or one per weight as the next two.
+        learning_rate: Step size.
+        decay: Weight decay.
+        enable: Bool, broadcastable: where false nothing changes. None for everywhere.
     """
-    enabled = torch.ones((), dtype=torch.bool, device=weights.device) if enable is None else enable
-    gradient = torch.where(enabled, gradient, 0.0)
-    taken = torch.where(enabled, learning_rate, 0.0)
-    # 1 - beta^n as -expm1(n log beta) keeps float32's digits in the first steps
-    logs = torch.tensor([math.log(beta) for beta in BETAS], device=weights.device)
-    known = -torch.expm1((step + 1)[..., None] * logs)
-    scales = torch.stack([1 - taken * decay, taken / known[..., 0], known[..., 1].rsqrt()])
-    shrink, rate, root = _spread(scales, sizes)
-    new = torch.where(enabled, torch.tensor([1 - beta for beta in BETAS], device=logs.device), 0.0)
-    # a weight of exactly zero leaves the left argument as it is
-    first = torch.lerp(first, gradient, new[0])
-    second = torch.lerp(second, gradient * gradient, new[1])
-    weights = weights * shrink - rate * first / (second.sqrt() * root + EPS)
+    shares = torch.tensor([1 - beta for beta in BETAS], dtype=weights.dtype, device=weights.device)
+    if enable is not None:
+        gradient = torch.where(enable, gradient, 0.0)
+        learning_rate = torch.where(enable, learning_rate, 0.0)
+        shares = torch.where(enable[..., None], shares, 0.0)
+    # 1 - beta^n as -expm1(n log(beta)) keeps float32's digits in the first steps
+    logs = torch.tensor([math.log(beta) for beta in BETAS], dtype=weights.dtype).to(weights.device)
+    lost = torch.expm1((step + 1)[..., None] * logs)
+    # a share of exactly zero leaves the left argument as it is
+    first = torch.lerp(first, gradient, shares[..., 0])
+    second = torch.lerp(second, gradient * gradient, shares[..., 1])
+    scale = second.sqrt() * (-lost[..., 1]).rsqrt() + EPS
+    weights = torch.addcmul(
+        weights * (1 - learning_rate * decay), first / scale, learning_rate / lost[..., 0]
+    )
     return weights, first, second
-
-
-def _spread(scales: Tensor, sizes: Sequence[int] | None) -> tuple[Tensor, ...]:
-    """Each row of scales [R, G] with one value per weight, [P]; for one group a scalar."""
-    if sizes is None or len(sizes) == 1:
-        return tuple(row.squeeze() for row in scales)
-    parts = [scales[:, i : i + 1].expand(-1, size) for i, size in enumerate(sizes)]
-    return tuple(torch.cat(parts, dim=1))

@@ -96,9 +96,10 @@ def test_ten_steps_of_one_group_equal_torchs_adamw(decay):
     assert (ours - start).abs().median() > 1e-2
 
 
-def test_groups_have_rates_decays_and_step_counts_of_their_own():
+def test_weights_may_have_rates_decays_and_step_counts_of_their_own():
     """The second group starts three steps late: torch's optimiser gives it no gradient before."""
     sizes, rates, decays = (4, 6, 5), [1e-2, 3e-3, 1e-1], [0.01, 0.0, 0.3]
+    lengths = torch.tensor(sizes)
     start = torch.randn(15, generator=generator(6))
     theirs = [nn.Parameter(part.clone()) for part in start.split(sizes)]
     optimiser = torch.optim.AdamW(
@@ -108,23 +109,20 @@ def test_groups_have_rates_decays_and_step_counts_of_their_own():
         ]
     )
     ours, first, second = start, torch.zeros_like(start), torch.zeros_like(start)
-    for n, drawn in enumerate(noisy_gradients(start, 10)):
-        late = n >= 3
-        parts = [
-            p if late or i != 1 else torch.zeros_like(p) for i, p in enumerate(drawn.split(sizes))
-        ]
-        for parameter, part, i in zip(theirs, parts, range(3), strict=True):
-            parameter.grad = part.clone() if late or i != 1 else None
+    for n, gradient in enumerate(noisy_gradients(start, 10)):
+        parts = gradient.split(sizes)
+        for i, (parameter, part) in enumerate(zip(theirs, parts, strict=True)):
+            parameter.grad = part.clone() if n >= 3 or i != 1 else None
         optimiser.step()
         ours, first, second = adamw_step(
             ours,
-            torch.cat(parts),
+            gradient,
             first,
             second,
-            torch.tensor([n, max(0, n - 3), n]),
-            torch.tensor([rates[0], rates[1] * late, rates[2]]),
-            torch.tensor(decays),
-            sizes=sizes,
+            torch.tensor([n, max(0, n - 3), n]).repeat_interleave(lengths),
+            torch.tensor(rates).repeat_interleave(lengths),
+            torch.tensor(decays).repeat_interleave(lengths),
+            enable=torch.tensor([True, n >= 3, True]).repeat_interleave(lengths),
         )
         expected = torch.cat([p.data for p in theirs])
         torch.testing.assert_close(ours, expected, rtol=0, atol=1e-6)
