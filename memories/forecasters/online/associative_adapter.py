@@ -100,23 +100,26 @@ def recalled(
     where: Tensor,
     tau: Tensor,
     *,
-    index_weights: bool,
+    index_weights: bool = False,
+    write_back: bool = False,
 ) -> tuple[Tensor, Tensor]:
     """Coefficients [N, I, W] and memories [N, D, slots] after those layers recalled.
 
-        a = softmax(q^T Mem / 0.5),   old = sum_j a_j Mem_j,   Mem_j <- tau Mem_j + (1-tau) a_j old,
+        a = softmax(q^T Mem / 0.5),   old = sum_j a_j Mem_j,   Mem_j <- tau Mem_j + (1-tau) a_j q,
         Mem <- Mem / max(1, |Mem|),   [w; beta; phi] <- tau [w; beta; phi] + (1-tau) old
 
-    over the two slots j of largest a (Pham et al. 2023).
+    over the two slots j of largest a (Pham et al. 2023); the temperature, and that the other slots
+    do not fade, are from their program.
 
     Args:
         coefficients: [N, I, W], D = I W.
-        query: Their average over time [N, D].
+        query: q, their average over time [N, D].
         memory: [N, D, slots], at least two slots.
         where: Which layers recall, bool [N].
         tau: What is kept of the present, scalar.
         index_weights: Whether old is weighted by the slots' numbers j, as in the published
             program, instead of by a_j.
+        write_back: Whether old is written in place of q, as in the published program.
     """
     scores = torch.bmm(query[:, None], memory)[:, 0] / TEMPERATURE
     numbers = torch.arange(memory.shape[-1], device=memory.device)
@@ -124,10 +127,10 @@ def recalled(
     chosen = (best[..., None] == numbers).any(-2)
     shares = torch.where(chosen, scores.softmax(-1), 0.0)
     numbered = torch.where(chosen, numbers.to(shares.dtype), 0.0)
-    mixing = numbered if index_weights else shares
-    old = torch.bmm(memory, mixing[..., None])
+    old = torch.bmm(memory, (numbered if index_weights else shares)[..., None])
     kept = torch.where(chosen, tau, 1.0)[:, None]
-    written = normalised(memory * kept + old * (shares[:, None] * (1 - kept)))
+    new = old if write_back else query[..., None]
+    written = normalised(memory * kept + new * (shares[:, None] * (1 - kept)))
     blended = torch.lerp(old.view_as(coefficients), coefficients, tau)
     on = where[:, None, None]
     return torch.where(on, blended, coefficients), torch.where(on, written, memory)

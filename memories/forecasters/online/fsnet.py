@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import Annotated, ClassVar, TypeAlias
 
 import torch
@@ -65,10 +66,10 @@ class FSNet(OnlineForecaster):
     ones, and the memory is written (`memories.forecasters.online.associative_adapter`).
 
     Each revealed row is one Adam step for all weights on the newest complete pair, then one for
-    the averages; scales recalled serve the one forecast that follows. The published program, at
-    H = 1, is this; for H > 1 it learns from targets that lie in the future. It also compares the
-    fast average with the slow one of the step before, where the paper's algorithm and this
-    compare the two newest.
+    the averages; scales recalled serve the one forecast that follows. The published program
+    learns, for H > 1, from targets that lie in the future, and compares the fast average with the
+    slow one of the step before; here both are the newest. Three of its lines do not do what the
+    paper says; the parameters ``faithful_...`` bring them back.
 
     As published it does not share the pre-trained backbone of other forecasters: its network
     learns together with the scales, in `fit`, on the training rows, with dropout, Adam and batches
@@ -102,6 +103,8 @@ class FSNet(OnlineForecaster):
             program, whose rows mix input channels; then no tap is left out.
         faithful_index_weights: Whether recalled slots are weighted by their numbers, as in the
             published program, instead of their attention.
+        faithful_write: Whether what was recalled is written back, as in the published program, so
+            that nothing new ever enters a memory, instead of the coefficients that queried it.
         fit_learning_rate: Adam's step size in `fit`.
         fit_epochs: Most epochs of `fit`; it ends earlier when ten have brought nothing.
         generator: Draws all weights and the memories' first content.
@@ -111,7 +114,7 @@ class FSNet(OnlineForecaster):
     """
 
     after_fit: ClassVar[frozenset[str]] = frozenset(
-        {"learning_rate", "threshold", "faithful_index_weights"}
+        {"learning_rate", "threshold", "faithful_index_weights", "faithful_write"}
     )
 
     learning_rate: Tensor
@@ -136,6 +139,7 @@ class FSNet(OnlineForecaster):
         dropout: Annotated[float, Ge(0), Lt(1)] = 0.1,
         faithful_reshape: bool = False,
         faithful_index_weights: bool = False,
+        faithful_write: bool = False,
         fit_learning_rate: Annotated[float, Gt(0)] = 1e-3,
         fit_epochs: Annotated[int, Ge(0)] = 100,
         generator: torch.Generator,
@@ -147,7 +151,7 @@ class FSNet(OnlineForecaster):
             message = f"must be a multiple of the width ({width}), got {features}"
             raise InvalidParameter("features", message, help=f"try {-(-features // width) * width}")
         self.lookback, self.horizon, self.fit_epochs = lookback, horizon, fit_epochs
-        self.faithful_index_weights = faithful_index_weights
+        self.faithful_index_weights, self.faithful_write = faithful_index_weights, faithful_write
         self.scalar("learning_rate", learning_rate)
         self.scalar("threshold", threshold)
         self.scalar("fit_learning_rate", fit_learning_rate)
@@ -288,11 +292,14 @@ class FSNet(OnlineForecaster):
         fresh = self._coefficients(state["weights"], slow)
         old = zip(fresh, self._of(state, "query"), strict=True)
         query = [torch.lerp(new.flatten(1), kept, FAST_DECAY) for new, kept in old]
+        recall = partial(
+            recalled,
+            tau=self.threshold,
+            index_weights=self.faithful_index_weights,
+            write_back=self.faithful_write,
+        )
         parts = zip(fresh, query, self._of(state, "memory"), where, strict=True)
-        after = [
-            recalled(*own, self.threshold, index_weights=self.faithful_index_weights)
-            for own in parts
-        ]
+        after = [recall(*own) for own in parts]
         recalling = torch.cat(where)
         return {
             **state,

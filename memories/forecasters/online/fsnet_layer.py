@@ -34,13 +34,13 @@ class Shape(NamedTuple):
 class Stack(NamedTuple):
     """So many convolutions of one shape."""
 
-    count: int
+    size: int
     """N."""
     shape: Shape
 
     def zeros(self) -> Tensor:
         """Zeros of the layout of their weights, [N, I, K, O]."""
-        return torch.zeros(self.count, *self.shape)
+        return torch.zeros(self.size, *self.shape)
 
 
 class Calibrated(NamedTuple):

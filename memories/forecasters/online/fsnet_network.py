@@ -59,7 +59,6 @@ class FSNetwork(nn.Module):
         layers: The convolutions.
         width: Features of a row in all blocks but the last.
         features: Features after the last block.
-        kernel: Taps, of which the distribution of the weights depends.
         dropout: Rate on the newest row's features, in training.
         revin: Whether windows are normalised by their own mean and spread.
         generator: Draws all weights.
