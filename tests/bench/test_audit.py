@@ -20,12 +20,30 @@ from tests.bench.leaks import Drifting
 from tests.bench.offenders import Sum
 
 
+LONG = {
+    "fsnet",
+    "hmem-adaptive",
+    "hmem-chrc",
+    "hmem-multiscale",
+    "hmem-v1",
+    "onenet",
+    "proceed-full",
+}
+"""Forecasters whose audit takes ten seconds and more, beside one of their kind that is audited."""
+WARM = {"warmup_steps": 5, "min_entries": 3}
+"""H-Mem learns and corrects with all its parts within the audit's 35 steps."""
+
+
 def subjects() -> list[Any]:
-    names = [name for name in registry.names("memory") if name != "errorbank"]
     banks = ["exact-knn", "delta", "linear-assoc", "ar-rag"]
     return [
-        *(pytest.param(name, {}, id=name) for name in names),
+        *(
+            pytest.param(name, {}, id=name, marks=[pytest.mark.slow] if name in LONG else [])
+            for name in registry.names("memory")
+        ),
         *(pytest.param("errorbank", {"memory": m}, id=f"errorbank-{m}") for m in banks),
+        pytest.param("hmem", {"size": "small", **WARM}, id="hmem-warm"),
+        pytest.param("hmem-v1", {"size": "small", **WARM}, id="v1-warm", marks=pytest.mark.slow),
     ]
 
 
