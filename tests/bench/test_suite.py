@@ -139,7 +139,7 @@ memories:
   - {name: fake-rag, params: {topk: 1, decay: 1.3, mode: sofmax, key_dim: 3}}
   - {name: fake-bank, params: {memory: {name: fake-rag, params: {top_k: [1, 2]}}}}
   - {name: fake-bank, label: two, tune: {rte: [1], rate: [a], memory: []}, tasks: [probe]}
-  - hmemmm
+  - qqqqqq
 tasks:
   - {name: fake-probe, params: {loads: [1, 0], dim: [4, x]}, memories: [fake-bnk]}
   - fake-probe
@@ -187,7 +187,7 @@ def test_all_problems_are_reported_at_once_in_the_order_of_the_file(write: Write
         "- unknown limit 'probe': it is none of the suite's tasks\n"
         "  --> suite.yaml:8:84   memories[4].tasks[0]\n"
         "  help: did you mean 'fake-probe'? the suite has fake-probe\n"
-        "- unknown memory 'hmemmm'\n"
+        "- unknown memory 'qqqqqq'\n"
         "  --> suite.yaml:9:5   memories[5]\n"
         "  help: 'memb list memories' shows all\n"
         "- loads[1] of fake-probe: must be >= 1, got 0\n"
@@ -197,12 +197,12 @@ def test_all_problems_are_reported_at_once_in_the_order_of_the_file(write: Write
         "- unknown limit 'fake-bnk': it is none of the suite's memories\n"
         "  --> suite.yaml:11:73   tasks[0].memories[0]\n"
         "  help: did you mean 'fake-bank'? "
-        "the suite has ar-fast_weights, fake-bank, fake-rag, hmemmm, two\n"
+        "the suite has ar-fast_weights, fake-bank, fake-rag, qqqqqq, two\n"
         "- missing key 'name'\n"
         "  --> suite.yaml:13:5   tasks[2]\n"
         "- unknown reference 'rag': no memory has this label\n"
         "  --> suite.yaml:14:12   reference\n"
-        "  help: the suite has ar-fast_weights, fake-bank, fake-rag, hmemmm, two\n"
+        "  help: the suite has ar-fast_weights, fake-bank, fake-rag, qqqqqq, two\n"
         "- statistics.test: must be 'auto', 't', 'signflip', 'wilcoxon' or 'welch', got 'z'\n"
         "  --> suite.yaml:15:20   statistics.test\n"
         "- statistics.alpha: must be < 1, got 1\n"

@@ -290,7 +290,13 @@ def test_every_option_learns_and_stays_finite(options):
         (HMem, {"freeze": False, "consolidate": True}, "freeze"),
         (HMem, {"targets": ("nowhere",)}, "targets"),
     ],
-    ids=str,
+    ids=lambda value: (
+        value.__name__
+        if isinstance(value, type)
+        else "-".join(value)
+        if isinstance(value, dict)
+        else value
+    ),
 )
 def test_options_that_contradict_each_other_are_refused_by_name(cls, options, parameter):
     with pytest.raises(InvalidParameter) as refused:
