@@ -140,7 +140,7 @@ class _Run:
         }
 
     def remarks(self) -> list[str]:
-        """What finished trials warn of: once per task, with the memories that say it."""
+        """What finished trials warn of: once, with the memories that say it and on which tasks."""
         said: dict[tuple[str, str], Counter[str]] = {}
         planned: dict[str, Counter[str]] = {}
         for cell in self.cells:
@@ -149,10 +149,10 @@ class _Run:
             for _, key in cell["trials"]:
                 for warning in self.best.get(key, {"notes": {}})["notes"].get("warnings", ()):
                     said.setdefault((task, warning), Counter())[label] += 1
-        return [
-            f"{_who(labels, planned[task])} on {task}: {warning}"
-            for (task, warning), labels in said.items()
-        ]
+        alike: dict[tuple[str, str], list[str]] = {}
+        for (task, warning), labels in said.items():
+            alike.setdefault((_who(labels, planned[task]), warning), []).append(task)
+        return [f"{who} on {', '.join(on)}: {warning}" for (who, warning), on in alike.items()]
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """One row per number or hole."""

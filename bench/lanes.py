@@ -7,6 +7,7 @@ lane axis S first; `None` stays `None`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -73,8 +74,9 @@ class Lanes:
         self._numbers = torch.arange(len(memories), device=self.device)
         self._params = _stack(dict(m.named_parameters()) for m in self._modules)
         self._buffers = _stack(dict(m.named_buffers()) for m in self._modules)
+        self._vectorized = memories[0].vectorized
         self._chunk = chunk
-        self._traces = Traces() if traced else None
+        self._traces = Traces(*self._fixed) if traced else None
         self._layout: dict[str, tuple[torch.Size, torch.dtype]] | None = None
 
     @property
@@ -101,8 +103,9 @@ class Lanes:
         picked._numbers = torch.arange(len(lanes), device=self.device)
         picked._params = {k: v.index_select(0, index) for k, v in self._params.items()}
         picked._buffers = {k: v.index_select(0, index) for k, v in self._buffers.items()}
+        picked._vectorized = self._vectorized
         picked._chunk, picked._layout = self._chunk, self._layout
-        picked._traces = None if self._traces is None else Traces()
+        picked._traces = None if self._traces is None else Traces(*picked._fixed)
         return picked
 
     def repeat(self, times: int) -> Lanes:
@@ -123,17 +126,40 @@ class Lanes:
         Tensors in the arguments and in the result carry the lane axis; `options` are plain values
         shared by all lanes.
         """
-        with torch.no_grad():
-            if not self.memory.vectorized:
-                return self._loop(method, args, options)
-            in_dims = (0, 0, 0, *(None if arg is None else 0 for arg in args))
-            mapped = vmap(self._one(method, options), in_dims=in_dims, chunk_size=self._chunk)
-            given = (self._params, self._buffers, self._numbers, *args)
-            if self._traces is None:
-                return mapped(*given)
-            return self._traces.run((method, self._chunk, *options.items()), mapped, given)
+        return self._call(method, args, options)
 
-    def _one(self, method: str, options: dict[str, Any]) -> Callable[..., Any]:
+    def _call(
+        self,
+        method: str,
+        args: tuple[Any, ...],
+        options: dict[str, Any],
+        check: Callable[[Any], Any] | None = None,
+    ) -> Any:
+        """The result of a method, once its layout is checked; that of a recorded call is known."""
+        if torch.is_grad_enabled():
+            with torch.no_grad():
+                return self._call(method, args, options, check)
+        if not self._vectorized:
+            result = self._loop(method, args, options)
+            return result if check is None else check(result)
+        if self._traces is None:
+            return self._map(method, options, check, *self._fixed, *args)
+        name = (method, self._chunk, self._layout is None, *options.items())
+        return self._traces.run(name, partial(self._map, method, options, check), args)
+
+    @property
+    def _fixed(self) -> tuple[dict[str, Tensor], dict[str, Tensor], Tensor]:
+        """What every call is given and none changes."""
+        return self._params, self._buffers, self._numbers
+
+    def _map(
+        self,
+        method: str,
+        options: dict[str, Any],
+        check: Callable[[Any], Any] | None,
+        *given: Any,
+    ) -> Any:
+        """The result of a method for its fixed arguments and its own."""
         module = self._modules[0]
 
         def one(
@@ -141,7 +167,9 @@ class Lanes:
         ) -> Any:
             return functional_call(module, (params, buffers), (method, *args), options)
 
-        return one
+        in_dims = tuple(None if part is None else 0 for part in given)
+        result = vmap(one, in_dims=in_dims, chunk_size=self._chunk)(*given)
+        return result if check is None else check(result)
 
     def _loop(self, method: str, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
         results = []
@@ -203,7 +231,9 @@ class Lanes:
 
     def observe(self, state: State, x_t: Tensor, recent: tuple[Tensor, Tensor]) -> State:
         """The state after row x_t [S, C]; recent = windows [S, L, C] and targets [S, H, C]."""
-        return self._state(self.call("observe", state, x_t, recent), "observe")
+        check = partial(self._state, method="observe")
+        after: State = self._call("observe", (state, x_t, recent), {}, check)
+        return after
 
     def predict(
         self, state: State, window: Tensor, *, horizon: int | None = None
@@ -213,10 +243,15 @@ class Lanes:
         Raises:
             LaneMismatch: If `horizon` is given and the forecast is not [S, horizon, C].
         """
-        forecast, state = self.call("predict", state, window)
-        if horizon is not None:
-            _expect(forecast, (window.shape[0], horizon, window.shape[2]), "predict")
-        return forecast, self._state(state, "predict")
+
+        def check(result: tuple[Tensor, State]) -> tuple[Tensor, State]:
+            forecast, after = result
+            if horizon is not None:
+                _expect(forecast, (window.shape[0], horizon, window.shape[2]), "predict")
+            return forecast, self._state(after, "predict")
+
+        out: tuple[Tensor, State] = self._call("predict", (state, window), {}, check)
+        return out
 
     def state_floats(self, state: State) -> float:
         """State size of one lane in 32-bit words, measured from the tensors."""

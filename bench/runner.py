@@ -7,6 +7,7 @@ import os
 import secrets
 import time
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -201,13 +202,24 @@ class _Call:
                 progress.finished(result)
             for result in executor.run(self._cost_blocks(), progress.report):
                 self._keep(result)
+        self._clean_up(blocks)
+
+    def _clean_up(self, blocks: Sequence[Block]) -> None:
+        """Drop all check-points but those from which the next call goes on."""
+        awaited = {block.key for block in self._blocks(skipped=False) if self._late(block)}
         # lanes that were tried again alone have left the check-point of the block they came from
         for block in blocks:
-            self.store.drop_checkpoints(block.keys)
+            self.store.drop_checkpoints(block.keys - awaited)
         if self.store.checkpoint_file("any").parent.exists():
             # an earlier call was killed after a block's records and before its check-point went
             for cell in self.plan.cells:
-                self.store.drop_checkpoints(self._block(cell, tuple(cell.trials)).keys)
+                whole = self._block(cell, tuple(cell.trials))
+                self.store.drop_checkpoints(whole.keys - awaited)
+
+    def _late(self, block: Block) -> bool:
+        """Whether time ran out on all trials of a block; the next call then goes on with it."""
+        keys = [block.cell.trials[seed] for seed in block.seeds]
+        return bool(keys) and all(self.done.get(k, {}).get("status") == "timeout" for k in keys)
 
     def _executor(self) -> Executor:
         if self.options.timeout_s is None and self.options.jobs == 1:
@@ -250,11 +262,12 @@ class _Call:
         )
 
     def _keep(self, result: BlockResult) -> None:
-        """Put a block's series and records on disk, then drop its check-points."""
+        """Put a block's series and records on disk, then drop its check-points if it is done."""
         for record in result.records:
             series = result.series.get(record["trial_key"])
             if series:
                 record["series"] = self.store.write_series(record["trial_key"], series)
         self.store.append(result.records)
         self.done.update((record["trial_key"], record) for record in result.records)
-        self.store.drop_checkpoints(result.block.keys)
+        if not self._late(result.block):
+            self.store.drop_checkpoints(result.block.keys)

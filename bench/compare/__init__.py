@@ -118,7 +118,7 @@ def _sections(
     wanted = cells.Wanted(options.metrics, options.all_metrics)
     found = [
         section
-        for point in records.read(frame, plan.tasks)
+        for point in records.read(_without_curves(frame, options), plan.tasks)
         for section in cells.sections(point, plan.labels, wanted)
     ]
     if not found:
@@ -132,3 +132,14 @@ def _sections(
     elif options.missing == "drop":
         found, dropped = drop_incomplete(found)
     return [summary.summarise(section, options) for section in found], dropped
+
+
+def _without_curves(frame: pd.DataFrame, options: Options) -> pd.DataFrame:
+    """The frame without the points of curves that were not asked for; each trial keeps a row.
+
+    A trial of online forecasting has hundreds of them, and every row costs time.
+    """
+    point = frame["x"].notna() & frame["kind"].ne("perf")
+    unasked = point & ~frame["metric"].isin(options.metrics or ())
+    first = ~frame.duplicated(["task_label", "label", "run", "seed", "trial_key"])
+    return frame[first | ~unasked]

@@ -41,7 +41,9 @@ class Checkpoint:
         if not self.file.exists():
             return None
         with safe_open(self.file, framework="pt") as kept:
-            tensors = {name: kept.get_tensor(name) for name in kept.keys()}  # noqa: SIM118
+            # copies: a tensor of the file starts wherever the one before it ended, and kernels
+            # round differently on memory that is not aligned
+            tensors = {name: kept.get_tensor(name).clone() for name in kept.keys()}  # noqa: SIM118
         return tensors, int(tensors.pop("position"))
 
     def offer(self, position: int, tensors: Callable[[], dict[str, Tensor]]) -> None:

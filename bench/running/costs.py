@@ -38,7 +38,8 @@ def measure(cell: Cell, device: str) -> list[dict[str, Any]]:
     memory = construct.build_memory(
         cell.memory, cell.memory_params, dictated, seeds.torch_generator(0, seeds.INIT)
     )
-    lanes = Lanes([memory], device=device)
+    # as in a run: a stream's calls are recorded and replayed
+    lanes = Lanes([memory], device=device, traced=isinstance(memory, OnlineForecaster))
     generator = seeds.torch_generator(0, seeds.META, "costs")
     if isinstance(memory, AssociativeMemory):
         found = _associative(lanes, dictated, generator)

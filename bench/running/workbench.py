@@ -102,6 +102,8 @@ class Workbench:
                 "params": read,
                 "protocol": self.cell.protocol_hash,
                 "code": self.cell.code,
+                "engine": PROTOCOL_VERSION,
+                "device": self.device.type,
             }
             build = partial(_fitted, of_seed, dict(zip(self.seeds, train, strict=True)))
             learned = self._cache.get(key, self.seeds, build)

@@ -73,6 +73,7 @@ def _part(kept: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {k.removeprefix(prefix): v for k, v in kept.items() if k.startswith(prefix)}
 
 
+@torch.no_grad()
 def drive(
     run: Pass,
     stream: CausalStream,

@@ -54,7 +54,9 @@ class Reports:
         """The samples of a lane by ``report_NAME``, and ``report_at``; empty if it reports none."""
         if not self.values:
             return {}
-        found = {f"report_{name}": v[lane].numpy().copy() for name, v in self.values.items()}
+        # a check-point gives its tensors back in another order, and a file's bytes depend on it
+        ordered = sorted(self.values.items())
+        found = {f"report_{name}": v[lane].numpy().copy() for name, v in ordered}
         return found | {"report_at": np.asarray(self.at, dtype=np.float32)}
 
     def summary(self, lane: int) -> dict[str, dict[str, float | None]]:

@@ -43,14 +43,14 @@ class CausalStream:
 
     def revealed(self, t: int, lanes: Sequence[int]) -> Revealed:
         """What is known at origin t, for these lanes of the series."""
-        past = t - self.horizon
+        past, back = t - self.horizon, self.lookback - 1
         return Revealed(
-            self._copy(t, t + 1, lanes)[:, 0],
+            self._per_lane(torch.select_copy(self.rows, 1, t), lanes),
             (
-                self._copy(past - self.lookback + 1, past + 1, lanes),
-                self._copy(past + 1, t + 1, lanes),
+                self._copy(past - back, self.lookback, lanes),
+                self._copy(past + 1, self.horizon, lanes),
             ),
-            self._copy(t - self.lookback + 1, t + 1, lanes),
+            self._copy(t - back, self.lookback, lanes),
         )
 
     def targets(self, origins: Sequence[int], lanes: Sequence[int]) -> Tensor:
@@ -65,15 +65,17 @@ class CausalStream:
         index = self._index(origins)[:, None] + back
         return self._of(lanes)[:, index]
 
-    def _copy(self, start: int, end: int, lanes: Sequence[int]) -> Tensor:
-        if self.rows.shape[0] == 1:
-            return self.rows[:, start:end].clone().expand(len(lanes), -1, -1)
-        return self.rows[:, start:end].index_select(0, self._index(lanes))
+    def _copy(self, start: int, length: int, lanes: Sequence[int]) -> Tensor:
+        return self._per_lane(torch.narrow_copy(self.rows, 1, start, length), lanes)
+
+    def _per_lane(self, piece: Tensor, lanes: Sequence[int]) -> Tensor:
+        """A piece [S or 1, ...] of the series for these lanes of it."""
+        if piece.shape[0] == 1:
+            return piece if len(lanes) == 1 else piece.expand(len(lanes), *piece.shape[1:])
+        return piece.index_select(0, self._index(lanes))
 
     def _of(self, lanes: Sequence[int]) -> Tensor:
-        if self.rows.shape[0] == 1:
-            return self.rows.expand(len(lanes), -1, -1)
-        return self.rows.index_select(0, self._index(lanes))
+        return self._per_lane(self.rows, lanes)
 
     def _index(self, numbers: Sequence[int]) -> Tensor:
         return torch.as_tensor(list(numbers), dtype=torch.int64, device=self.rows.device)

@@ -242,3 +242,24 @@ def test_loading_and_comparing_imports_no_torch(finished: tuple[Plan, Path]) -> 
         "sys.exit('torch' in sys.modules)"
     )
     subprocess.run([sys.executable, "-c", program, str(finished[1])], check=True, timeout=60)
+
+
+def test_a_warning_is_told_once_with_all_the_tasks_it_is_given_on(tmp_path: Path) -> None:
+    tasks = [
+        CAPACITY.replace(
+            "capacity, params: {dim: 8", f"capacity, label: {label}, params: {{dim: {dim}"
+        )
+        for label, dim in (("a", 8), ("b", 12), ("c", 16))
+    ]
+    made = run(tmp_path, suite_text("linear-assoc\ndelta", "\n".join(tasks)))
+
+    def warns(record: dict[str, Any]) -> dict[str, Any]:
+        told = record["task_label"] != "b" or record["label"] == "delta"
+        notes = {"warnings": ["too easy"]} if told and record["kind"] == "trial" else {}
+        return record | {"notes": notes}
+
+    edit(made, warns)
+    assert frame.load([made]).attrs["remarks"] == [
+        "All memories on a, c: too easy",
+        "delta on b: too easy",
+    ]

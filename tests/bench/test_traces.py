@@ -42,6 +42,8 @@ FORECASTERS: list[Any] = [
     ("frozen", {}),
     ("ogd", {"learning_rate": 0.01}),
     ("errorbank", {"memory": {"name": "delta", "params": {}}, "key_ratio": 0.5, "capacity": 50}),
+    ("proceed", {"learning_rate": 0.01}),
+    ("hmem", {"size": "small", "warmup_steps": 4, "online_lr": 0.01}),
 ]
 
 
@@ -106,6 +108,62 @@ def test_another_name_is_another_function():
     x = torch.ones(2, 2)
     assert float(traces.run("a", lambda v: v + 1, (x,)).sum()) == 8
     assert float(traces.run("b", lambda v: v + 2, (x,)).sum()) == 12
+
+
+def test_one_tensor_given_as_two_arguments_stays_two_arguments():
+    """Entries of a state may be one tensor at first and differ later."""
+    traces, zeros = Traces(), torch.zeros(2)
+
+    def step(state: dict[str, Tensor]) -> dict[str, Tensor]:
+        return {"a": state["a"] + 1, "b": state["b"] + 2}
+
+    state = traces.run("step", step, ({"a": zeros, "b": zeros},))
+    state = traces.run("step", step, (state,))
+    assert [float(entry[0]) for entry in state.values()] == [2.0, 4.0]
+
+
+def test_fixed_arguments_come_first_and_are_not_given_again():
+    fixed = {"scale": torch.tensor(3.0)}
+    traces = Traces(fixed)
+
+    def scaled(own: dict[str, Tensor], x: Tensor) -> Tensor:
+        return own["scale"] * x
+
+    assert [float(traces.run("f", scaled, (torch.tensor(x),))) for x in (1.0, 2.0)] == [3.0, 6.0]
+
+
+def test_strides_of_axes_of_length_one_record_nothing_anew():
+    traces, function = Traces(), Counts()
+    for step in (1, 5, 7):
+        x = torch.ones(1, 3).as_strided((1, 3), (step, 1))
+        traces.run("f", function, (x, None))
+    assert function.calls == 1
+
+
+def test_a_state_of_the_same_tensors_under_other_names_is_another_state():
+    """The newest state is known by its tensors; which name each has is part of it."""
+    traces = Traces()
+
+    def first(state: dict[str, Tensor]) -> dict[str, Tensor]:
+        return {"a": state["a"] + 0, "b": state["b"] + 1}
+
+    state = traces.run("f", first, ({"a": torch.zeros(2), "b": torch.ones(2)},))
+    swapped = dict(zip(("b", "a"), state.values(), strict=True))
+    seen = traces.run("f", first, (swapped,))
+    assert [float(seen[name][0]) for name in ("a", "b")] == [2.0, 1.0]
+
+
+def test_a_state_with_an_entry_replaced_is_read_anew():
+    traces = Traces()
+
+    def total(state: dict[str, Tensor]) -> dict[str, Tensor]:
+        return {"x": state["x"] + 1}
+
+    state = traces.run("f", total, ({"x": torch.zeros(2)},))
+    assert traces.run("f", total, (state,))["x"].tolist() == [2.0, 2.0]
+    state["x"] = torch.zeros(3, dtype=torch.float64)
+    seen = traces.run("f", total, (state,))["x"]
+    assert (seen.tolist(), seen.dtype) == ([1.0, 1.0, 1.0], torch.float64)
 
 
 def test_beyond_the_limit_calls_run_as_they_are():

@@ -7,10 +7,14 @@ import signal
 import socket
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+from safetensors import safe_open
 
-from tests.bench.small_runs import SMALL, comparable, suite_text, trials
+from bench.running.checkpoint import Checkpoint
+from tests.bench.small_runs import DRIFT, SMALL, comparable, suite_text, trials
 from tests.cli.conftest import PATIENT, Memb, Start
 
 HERE = ("--timeout", "0", "--checkpoint-every", "0")
@@ -68,6 +72,59 @@ def test_a_run_that_was_killed_ends_with_the_same_records(
     assert done.code == 0, done.err
     assert comparable(run) == comparable(small_run)
     assert not (run / "checkpoints").exists()
+
+
+HMEM = suite_text(
+    "{name: hmem, params: {size: small, warmup_steps: 10, online_lr: 0.01, capacity: 32}}", DRIFT
+)
+LEARNED = 60
+"""A position past the validation rows and the warm-up: bank, weights and moments have moved."""
+
+
+def kept_at(run: Path) -> int:
+    """The position of a run's check-point; 0 where there is none."""
+    for file in run.glob("checkpoints/*.safetensors"):
+        with safe_open(file, framework="pt") as kept:
+            return int(kept.get_tensor("position"))
+    return 0
+
+
+@pytest.mark.parametrize(
+    "how", [HERE, pytest.param(WORKERS, marks=pytest.mark.slow)], ids=["in process", "in a worker"]
+)
+def test_a_stream_of_hmem_goes_on_from_its_last_save_with_the_same_records(
+    memb: Memb, start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: tuple[str, ...]
+) -> None:
+    """All that learns is in the check-point, and calls recorded anew give the same bits. Of the
+    losses at every origin, too, none differs.
+    """
+    Path("hmem.yaml").write_text(HMEM, encoding="utf-8")
+    whole, run = tmp_path / "whole", tmp_path / "run"
+    done = memb("run", "hmem.yaml", "-o", "whole", "--timeout", "0", "-q")
+    assert done.code == 0, done.err
+    process = start("run", "hmem.yaml", "-o", "run", *how)
+    process.wait_for(lambda: kept_at(run) >= LEARNED)
+    assert process.signal(signal.SIGKILL, group=True).code == -signal.SIGKILL
+    saved = kept_at(run)
+    assert (records(run), saved >= LEARNED) == (0, True), "the kill came too late to tell anything"
+    resumed: list[int] = []
+    load = Checkpoint.load
+
+    def loaded(self: Checkpoint) -> Any:
+        kept = load(self)
+        resumed.extend([kept[1]] if kept else [])
+        return kept
+
+    monkeypatch.setattr(Checkpoint, "load", loaded)
+    assert memb("run", "hmem.yaml", "-o", "run", *HERE).code == 0
+    assert resumed == [saved]
+    assert comparable(run) == comparable(whole)
+    series = sorted(file.relative_to(whole) for file in whole.glob("series/**/*.npz"))
+    assert len(series) == 2
+    for file in series:
+        with np.load(whole / file) as expected, np.load(run / file) as seen:
+            assert seen.files == expected.files
+            assert all(np.array_equal(seen[name], expected[name]) for name in expected.files)
 
 
 @pytest.fixture

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
+from collections.abc import Sequence
+from types import SimpleNamespace
 
+import pandas as pd
 import pytest
 
-from bench.compare import Comparison, Row, Section, compare
+from bench.compare import Comparison, Row, Section, compare, records
+from bench.compare.records import TaskPoint
 from bench.errors import MembError
 from tests.bench.frames import ACCURACY, MSE, FrameBuilder, Metric
 
@@ -293,3 +298,28 @@ def test_metrics_come_in_a_fixed_order_primary_first() -> None:
     found = compare(builder.frame(), all_metrics=True)
     assert [s.metric for s in found.sections] == ["beta", "zeta", "alpha"]
     assert MSE.primary  # the default of the factory, which the tests above rely on
+
+
+def test_points_of_a_curve_that_nobody_asked_for_are_not_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A trial that measured nothing else is still one that was planned, and costs keep their x."""
+    read: list[list[tuple[str, float]]] = []
+
+    def counted(frame: pd.DataFrame, order: Sequence[str]) -> list[TaskPoint]:
+        rows = frame[["metric", "x"]].fillna({"x": -1.0}).itertuples(index=False, name=None)
+        read.append(list(rows))
+        return records.read(frame, order)
+
+    monkeypatch.setattr("bench.compare.records", SimpleNamespace(read=counted))
+    curve = Metric("mse_windowed", primary=False)
+    built = FrameBuilder().cell("delta", FIVE)
+    for x in (1.0, 2.0, 3.0):
+        built.cell("delta", FIVE, metric=curve, x=x).cell("ring", FIVE, metric=curve, x=x)
+    built.cell("delta", [7.0], metric=Metric("write_us", kind="perf"), x=256.0, seeds=[None])
+    found = compare(built.frame(), all_metrics=True)
+    assert [s.metric for s in found.sections] == ["mse", "write_us"]
+    assert row(found, "ring").n_planned == 5
+    assert Counter(read[0]) == {("mse", -1.0): 5, ("mse_windowed", 1.0): 5, ("write_us", 256.0): 1}
+    asked = compare(built.frame(), metrics=["mse_windowed"])
+    assert [(s.metric, s.x) for s in asked.sections] == [("mse_windowed", x) for x in (1, 2, 3)]

@@ -157,3 +157,18 @@ def test_the_record_of_costs_is_named_by_cell_and_kind_of_device(tmp_path: Path)
     assert found.cost_key("cuda:0") == found.cost_key("cuda:1") != found.cost_key("cpu")
     assert found.cost_key("cpu") != other.cost_key("cpu")
     assert found.cost_key("cpu") not in found.trials.values()
+
+
+def test_a_forecaster_is_timed_with_its_calls_recorded_as_in_a_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    built: list[bool] = []
+
+    def watched(*args: Any, **options: Any) -> Lanes:
+        built.append(options.get("traced", False))
+        return Lanes(*args, **options)
+
+    monkeypatch.setattr(costs, "Lanes", watched)
+    measured(cell(tmp_path, "persistence", DRIFT))
+    measured(cell(tmp_path, "linear-assoc"))
+    assert built == [True, False]

@@ -133,6 +133,7 @@ def test_samples_survive_a_kill(temporary_entries, cache, tmp_path, kept):
         run(made, [0], cache=cache, checkpoint=checkpoint, progress=killed)
     (again,) = run(made, [0], cache=cache, checkpoint=checkpoint)
     assert again.notes["report"] == whole.notes["report"]
+    assert list(again.series) == list(whole.series), "a record has the checksum of their file"
     for name in ("report_steps", "report_late", "report_at"):
         np.testing.assert_array_equal(again.series[name], whole.series[name])
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.func import grad_and_value, vmap
 from torch.nn import functional as F
 
-from memories.adam import flatten
+from memories.adam import flatten, unflatten
 from memories.base import AssociativeMemory
 from memories.matrix.delta import Delta
 from memories.matrix.linear_assoc import LinearAssociator
@@ -160,9 +160,8 @@ def test_slow_weights_of_the_memory_are_trained_and_its_scalars_are_not():
 
 
 def _memory_weights(run: Training) -> tuple[list[str], list[Tensor]]:
-    shapes = {name: p.numel() for name, p in run.model.named_parameters()}
-    parts = run.weights.clone().split(list(shapes.values()), dim=1)
-    return list(shapes), list(parts)
+    lanes = [unflatten(run.model, weights) for weights in run.weights.clone()]
+    return list(lanes[0]), [torch.stack([lane[name] for lane in lanes]) for name in lanes[0]]
 
 
 def test_training_leaves_the_models_it_was_given_as_they_were():
