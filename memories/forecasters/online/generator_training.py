@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 
 import torch
@@ -50,8 +51,9 @@ class GeneratorTraining:
     Origins are shuffled. The pair that a batch's drift is measured from is the previous batch,
     by the mean of its concepts: random batches stand for the drifts to come. After each epoch the
     validation rows are run through in order, every origin with the concept of the pair that is
-    complete there, all weights held still; the weights of the best epoch are kept, those from
-    before the first epoch included.
+    complete there, all weights held still; the weights of the best epoch are kept. The weights
+    from before the first epoch are no candidate: the backbone was chosen on the same rows, so
+    next to nothing would improve on it there, and what is left would be plain online learning.
 
     Args:
         backbone: Module, [B, L, C] to [B, H, C], in evaluation mode.
@@ -84,7 +86,7 @@ class GeneratorTraining:
 
     def run(self, training: range, validation: range, epochs: int) -> None:
         """Train until the validation error stops falling, and go back to the best weights."""
-        best, best_error, best_epoch = self._weights(), self.error(validation), 0
+        best, best_error, best_epoch = self._weights(), math.inf, 0
         for epoch in range(1, epochs + 1):
             self.epoch(training)
             error = self.error(validation)
