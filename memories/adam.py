@@ -3,26 +3,68 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 BETAS = (0.9, 0.999)
 EPS = 1e-8
 
+ALIGNED = 16
+"""In a flat vector each parameter starts at a multiple of so many floats, 64 bytes, as it does in
+a module: the place in memory decides in which order products are summed, and so the last bits."""
+
+
+class Packing:
+    """Where tensors lie in one vector: each at a multiple of `ALIGNED`, zeros in between.
+
+    The zeros have no gradient, and stay zero under every optimiser here.
+
+    Args:
+        shapes: Of the tensors, in their order.
+
+    Attributes:
+        shapes: The same.
+        size: Length P of the vector.
+    """
+
+    def __init__(self, shapes: Iterable[Sequence[int]]) -> None:
+        self.shapes = tuple(tuple(shape) for shape in shapes)
+        lengths = [math.prod(shape) for shape in self.shapes]
+        self._gaps = [-length % ALIGNED for length in lengths]
+        pieces = [n for both in zip(lengths, self._gaps, strict=True) for n in both]
+        # a piece costs an operation in the backward pass, an empty one too
+        self._cuts = [n for i, n in enumerate(pieces) if n or i % 2 == 0]
+        self._kept = [sum(map(bool, self._gaps[:i])) + i for i in range(len(lengths))]
+        self.size = sum(self._cuts)
+
+    @classmethod
+    def of(cls, module: nn.Module) -> Packing:
+        """That of all parameters of a module, in the order of `named_parameters`."""
+        return cls(parameter.shape for parameter in module.parameters())
+
+    def pack(self, tensors: Iterable[Tensor]) -> Tensor:
+        """The tensors as one vector [P]."""
+        flat = [tensor.reshape(-1) for tensor in tensors]
+        return torch.cat([F.pad(t, (0, gap)) for t, gap in zip(flat, self._gaps, strict=True)])
+
+    def unpack(self, vector: Tensor) -> list[Tensor]:
+        """The tensors in a vector [P], as views."""
+        pieces = torch.split(vector, self._cuts)
+        return [pieces[i].view(shape) for i, shape in zip(self._kept, self.shapes, strict=True)]
+
 
 def flatten(module: nn.Module) -> Tensor:
-    """All parameters of a module as one vector, in the order of `named_parameters`."""
-    return torch.cat([p.reshape(-1) for _, p in module.named_parameters()])
+    """All parameters of a module as one vector [P], laid out by `Packing`."""
+    return Packing.of(module).pack(module.parameters())
 
 
 def unflatten(module: nn.Module, vector: Tensor) -> dict[str, Tensor]:
-    """The vector cut back into named parameters of the module's shapes, as views."""
-    shapes = {name: p.shape for name, p in module.named_parameters()}
-    parts = torch.split(vector, [shape.numel() for shape in shapes.values()])
-    return {
-        name: part.view(shape) for part, (name, shape) in zip(parts, shapes.items(), strict=True)
-    }
+    """The vector [P] cut back into named parameters of the module's shapes, as views."""
+    names = [name for name, _ in module.named_parameters()]
+    return dict(zip(names, Packing.of(module).unpack(vector), strict=True))
 
 
 def adam_step(

@@ -8,7 +8,6 @@ from typing import Annotated, Literal
 import torch
 from annotated_types import Ge
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from memories.backbones.base import Training
 from memories.backbones.layers import dropped, linear
@@ -41,6 +40,7 @@ class PatchEmbedding(nn.Module):
     """
 
     position: Tensor
+    rows: Tensor
 
     def __init__(
         self,
@@ -62,10 +62,13 @@ class PatchEmbedding(nn.Module):
                 f"must be <= lookback ({lookback}), got {patch}",
                 help="set a shorter patch, or look back further",
             )
-        self.patch, self.stride, self.dropout = patch, stride, dropout
-        self.padding = stride if pad_end else 0
+        self.patch, self.dropout = patch, dropout
         self.count = (lookback - patch) // stride + 1 + int(pad_end)
         self.projection = linear(patch, width, generator, bias=bias)
+        rows = torch.arange(self.count)[:, None] * stride + torch.arange(patch)
+        # beyond the newest row it is repeated
+        rows = rows.flatten().clamp(max=lookback - 1)
+        self.register_buffer("rows", rows, persistent=False)
         if position == "sinusoidal":
             self.register_buffer("position", sinusoid(self.count, width))
         else:
@@ -76,9 +79,8 @@ class PatchEmbedding(nn.Module):
 
     def forward(self, series: Tensor, training: Training | None = None) -> Tensor:
         """Tokens [B C N, d] of series [B, C, L], those of a channel side by side."""
-        if self.padding:
-            series = F.pad(series, (0, self.padding), mode="replicate")
-        patches = series.unfold(-1, self.patch, self.stride).reshape(-1, self.patch)
+        # of `unfold`, which is a view, lanes would take the gradient one after another
+        patches = series.index_select(-1, self.rows).reshape(-1, self.patch)
         tokens: Tensor = self.projection(patches)
         tokens = tokens.view(-1, self.count, tokens.shape[-1]) + self.position
         return dropped(tokens.flatten(0, 1), self.dropout, training)

@@ -19,7 +19,7 @@ class Recalled(NamedTuple):
         slots: Where they lie, int64 [K].
         similarity: Similarities [K], discounted by age; zero where not valid.
         valid: Which of them count, bool [K].
-        keys: [K, D] as compared; zero where not valid.
+        keys: [K, D] at unit length; zero where not valid.
         values: [K, V]; zero where not valid.
         age: [K]; 1 is the newest event's.
     """

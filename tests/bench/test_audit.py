@@ -19,7 +19,6 @@ from tests.bench import leaks, offenders
 from tests.bench.leaks import Drifting
 from tests.bench.offenders import Sum
 
-
 LONG = {
     "fsnet",
     "hmem-adaptive",

@@ -331,4 +331,3 @@ def test_shipped_suites_have_valid_plans() -> None:
             for change in ("dataset=synth-drift", "options.schedule=none")
         ]
         assert plan.make(suite.load(name, overrides=other)).trials, name
-

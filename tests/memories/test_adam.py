@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from memories.adam import adam_step, adamw_step, flatten, unflatten
+from memories.adam import Packing, adam_step, adamw_step, flatten, unflatten
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -61,13 +61,43 @@ def test_stacked_vectors_are_independent_optimisers():
 
 
 def test_a_module_is_its_vector_cut_into_named_shapes():
-    module = nn.Sequential(nn.Linear(3, 2), nn.Linear(2, 4, bias=False))
+    """6 weights and 10 zeros, 2 biases and 14 zeros, 16 weights and none, 3 and 13."""
+    module = nn.Sequential(
+        nn.Linear(3, 2), nn.Linear(2, 8, bias=False), nn.LayerNorm(3, bias=False)
+    )
     vector = flatten(module)
-    assert vector.shape == (3 * 2 + 2 + 2 * 4,)
+    assert vector.shape == (16 + 16 + 16 + 16,)
     parts = unflatten(module, vector)
     assert list(parts) == [name for name, _ in module.named_parameters()]
-    for name, parameter in module.named_parameters():
+    for start, (name, parameter) in zip((0, 16, 32, 48), module.named_parameters(), strict=True):
         assert torch.equal(parts[name], parameter)
+        assert parts[name].data_ptr() == vector[start:].data_ptr()
+    assert vector.count_nonzero() == 6 + 2 + 16 + 3
+
+
+def test_a_packing_takes_scalars_and_puts_zeros_where_nothing_lies():
+    packing = Packing([(), (4, 4), (17,)])
+    assert packing.size == 16 + 16 + 32
+    given = [torch.tensor(2.0), torch.ones(4, 4), torch.ones(17)]
+    vector = packing.pack(given)
+    assert all(map(torch.equal, packing.unpack(vector), given))
+    assert vector.sum() == 2 + 16 + 17
+
+
+def test_what_lies_between_has_no_gradient_and_stays_zero():
+    packing = Packing([(3,), (5,)])
+    vector = packing.pack([torch.ones(3), torch.ones(5)])
+    gradient = torch.func.grad(lambda v: sum(p.exp().sum() for p in packing.unpack(v)))(vector)
+    assert gradient.count_nonzero() == 8
+    zeros, step = torch.zeros_like(vector), torch.tensor(0)
+    rate = torch.tensor(0.1)
+    for moved in (
+        adam_step(vector, gradient, zeros, zeros, step, 0.1),
+        adamw_step(vector, gradient, zeros, zeros, step, rate, 0.5),
+    ):
+        for entry in moved[:3]:
+            assert (entry[gradient == 0] == 0).all()
+            assert (entry[gradient != 0] != 0).all()
 
 
 def noisy_gradients(weights: torch.Tensor, steps: int) -> list[torch.Tensor]:

@@ -8,9 +8,10 @@ import torch
 from annotated_types import Ge, Gt, Le, Lt
 from torch import Tensor, nn
 
-from memories.base import InvalidParameter, OnlineForecaster, State, Unsuitable
+from memories.base import OnlineForecaster, State, Unsuitable
 from memories.forecasters.hmem.adapter import Adapter
 from memories.forecasters.hmem.consolidation import Consolidation
+from memories.forecasters.hmem.contradictions import check_snma, refuse_unread
 from memories.forecasters.hmem.lora import Injection
 from memories.forecasters.hmem.sizes import SIZES, SizeName
 from memories.forecasters.hmem.snma import SNMA, Surprise, Update
@@ -18,6 +19,11 @@ from memories.forecasters.hmem.state import CONSOLIDATION, SNMA_STATE, under, wi
 
 Count = Annotated[int, Ge(1)]
 Kept = Annotated[float, Ge(0), Lt(1)]
+
+MOMENTUM = 0.9
+"""Of the statistics of the surprise, where none is given."""
+EVERY = 100
+"""Forecasts between two consolidations, where no number is given."""
 
 
 class Adapted(NamedTuple):
@@ -106,7 +112,7 @@ class Adapting(OnlineForecaster):
         memory_dim: Count | None = None,
         encoding_dim: Count | None = None,
         bottleneck: Count | None = None,
-        momentum: Kept = 0.9,
+        momentum: Kept = MOMENTUM,
         smooth_form: Literal["sigmoid", "centered"] = "sigmoid",
         frozen_memory: bool = False,
         reset_each_step: bool = False,
@@ -114,7 +120,7 @@ class Adapting(OnlineForecaster):
         combine: Literal["concat", "attn"] = "concat",
         lora_ema: Kept = 0.0,
         consolidate: bool = False,
-        consolidate_every: Count = 100,
+        consolidate_every: Count = EVERY,
         generator: torch.Generator,
     ) -> None:
         super().__init__()
@@ -127,17 +133,29 @@ class Adapting(OnlineForecaster):
         self.memory_dim = memory_dim or SIZES[size].memory_dim
         self.encoding_dim = encoding_dim or SIZES[size].encoding_dim
         self.lora_ema, self.partial = lora_ema, snma and surprise == "forecast"
-        self.backbone, self.adapter = backbone.eval(), Adapter()
+        self.adapter = Adapter(backbone.eval())
         self.injection: Injection | None = None
         self.consolidation: Consolidation | None = None
         if not snma:
-            _needs_snma(lora_ema=lora_ema > 0, consolidate=consolidate)
+            given = {"lora_ema": lora_ema > 0, "consolidate": consolidate}
+            refuse_unread("needs SNMA, which is off", "set snma: true", **given)
             return
+        check_snma(
+            surprise,
+            update,
+            momentum_given=momentum != MOMENTUM,
+            smooth_form=smooth_form,
+            scales=scales,
+            combine=combine,
+        )
         own = SIZES[size]
         self.injection = Injection(backbone, rank or own.rank, alpha or own.alpha, targets)
         self.lora_scale = self.injection.scale
         if consolidate:
             self.consolidation = Consolidation(backbone, self.injection, consolidate_every)
+        else:
+            given = {"consolidate_every": consolidate_every != EVERY}
+            refuse_unread("needs consolidation, which is off", "set consolidate: true", **given)
         part = SNMA(
             channels,
             self.rows,
@@ -158,6 +176,11 @@ class Adapting(OnlineForecaster):
             generator=generator,
         )
         self.adapter.add("snma", part)
+
+    @property
+    def backbone(self) -> nn.Module:
+        """The backbone with its pre-trained weights."""
+        return self.adapter.backbone
 
     def newest(self, window: Tensor) -> Tensor:
         """The newest rows [P, C] of a window [L, C] that are looked at."""
@@ -252,9 +275,3 @@ class Adapting(OnlineForecaster):
             return self.injection.forecast(self.backbone, flat, window[None])[0]
         shift = state[CONSOLIDATION + "shift"]
         return self.consolidation.forecast(self.backbone, shift, flat, window[None])[0]
-
-
-def _needs_snma(**options: bool) -> None:
-    for name, asked in options.items():
-        if asked:
-            raise InvalidParameter(name, "needs SNMA, which is off", "set snma: true")

@@ -13,6 +13,14 @@ from memories.base import InvalidParameter, MemorySlot, State
 from memories.forecasters.hmem.adapting import Adapted, Adapting, Count
 from memories.forecasters.hmem.buckets import BucketMode
 from memories.forecasters.hmem.chrc import CHRC
+from memories.forecasters.hmem.contradictions import (
+    check_buckets,
+    check_centering,
+    check_entries,
+    check_key_encoder,
+    check_search,
+    refuse_unread,
+)
 from memories.forecasters.hmem.correction import Gate, HorizonMask
 from memories.forecasters.hmem.error_store import BankStore, ErrorStore, Found, MemoryStore
 from memories.forecasters.hmem.evidence import Evidence
@@ -131,11 +139,17 @@ class Correcting(Adapting):
         super().__init__(channels, lookback, horizon, backbone, generator=generator, **options)
         self.store: ErrorStore | None = None
         if not chrc:
-            _needs_chrc(bank=bank is not None, fusion=fusion, adaptive=adaptive)
+            given = {"bank": bank is not None, "fusion": fusion, "adaptive": adaptive}
+            refuse_unread("needs CHRC, which is off", "set chrc: true", **given)
             return
+        if not fusion:
+            given = {"fusion_confidence_power": fusion_confidence_power != 1}
+            refuse_unread("belongs to the fusion gate, which is off", "set fusion: true", **given)
+        check_key_encoder(key_encoder, pos=pos, pooling=pooling, pad=pad)
         kept = capacity or SIZES[self.size].capacity
         dim = self._key_dim(feature_dim, shared=key_encoder == "shared")
         preset = PRESETS[bank_preset].merged(top_k=top_k, min_entries=min_entries)
+        check_entries(preset.min_entries, kept)
         own: dict[str, Any] = {
             "temperature": temperature,
             "decay": decay,
@@ -144,7 +158,16 @@ class Correcting(Adapting):
             "evict_weights": evict_weights,
         }
         if bank is None:
-            _check_buckets(buckets, period)
+            check_buckets(buckets, period, bucket_mode)
+            settings = preset.merged(aggregate=aggregate, evict_weights=evict_weights)
+            check_centering(settings, center_keys=center_keys)
+            check_search(
+                settings,
+                adaptive=adaptive,
+                aggregate=aggregate is not None,
+                temperature=temperature is not None,
+                importance=importance != "raw",
+            )
             slots = ErrorMemoryBank(
                 dim,
                 horizon * channels,
@@ -163,7 +186,13 @@ class Correcting(Adapting):
             )
         else:
             asked = {name: value is not None for name, value in own.items()}
-            _own_bank_only(**asked, buckets=buckets > 1, center_keys=center_keys, adaptive=adaptive)
+            asked |= {"buckets": buckets > 1, "center_keys": center_keys, "adaptive": adaptive}
+            asked |= {"importance": importance != "raw"}
+            refuse_unread(
+                "is a setting of the error bank, and another memory takes its place",
+                "set it in the memory's own params, or leave bank null",
+                **asked,
+            )
             self.store = self._memory_store(bank, dim, kept, preset, generator)
         part = CHRC(
             channels,
@@ -315,26 +344,3 @@ def told_of(found: Found, delta: Tensor, gate: Tensor) -> dict[str, Tensor]:
         age = torch.where(valid, found.recalled.age.to(delta.dtype), 0.0)
         told["retrieved_age"] = age.sum() / valid.sum().clamp(min=1)
     return told
-
-
-def _needs_chrc(**options: bool) -> None:
-    for name, asked in options.items():
-        if asked:
-            raise InvalidParameter(name, "needs CHRC, which is off", "set chrc: true")
-
-
-def _own_bank_only(**options: bool) -> None:
-    for name, asked in options.items():
-        if asked:
-            raise InvalidParameter(
-                name,
-                "is a setting of the error bank, and another memory takes its place",
-                "set it in the memory's own params, or leave bank null",
-            )
-
-
-def _check_buckets(buckets: int, period: int) -> None:
-    if buckets > period:
-        raise InvalidParameter(
-            "buckets", f"must be <= the {period} rows of a season, got {buckets}"
-        )

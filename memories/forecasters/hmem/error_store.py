@@ -12,6 +12,7 @@ from typing_extensions import override
 from memories.base import AssociativeMemory, State
 from memories.forecasters.hmem.buckets import BucketMode, bucket_at, slots_of
 from memories.forecasters.hmem.chrc import CHRC
+from memories.forecasters.hmem.contradictions import check_entries
 from memories.forecasters.hmem.evidence import Evidence, evidence_of_info, evidence_of_memory
 from memories.forecasters.hmem.state import under, within
 from memories.forecasters.retrieval.errorbank import Telling
@@ -20,6 +21,8 @@ from memories.slots.error_memory_bank import ErrorMemoryBank
 
 TOLD = frozenset({"values", "idx", "sim", "valid"})
 """What a memory's `read_info` must say for its similarities to be used."""
+SAME = 1e-5
+"""How far from 1 the cosine of two equal keys may be."""
 
 
 class Found(NamedTuple):
@@ -162,9 +165,9 @@ class BankStore(ErrorStore):
 class MemoryStore(ErrorStore):
     """Any associative memory in the place of the bank.
 
-    A memory that tells its similarities gives them as evidence; of any other only the answer is
-    known, and how it compares with the newest error. State: the memory's own, ``stored`` (errors
-    written) and ``newest`` [H, C].
+    A memory that tells the cosines of what it found gives them as evidence; of any other only the
+    answer is known, and how it compares with the newest error. State: the memory's own,
+    ``stored`` (errors written) and ``newest`` [H, C].
 
     Args:
         memory: The memory, key width d and value width H C.
@@ -174,6 +177,9 @@ class MemoryStore(ErrorStore):
         capacity: Errors it is built for.
         width: K, at least 3.
         min_entries: Errors that must have been written before anything is recalled.
+
+    Raises:
+        InvalidParameter: If that is more than a memory with such evidence has slots.
     """
 
     timed, sums = False, True
@@ -194,9 +200,7 @@ class MemoryStore(ErrorStore):
         self.capacity, self.width, self.min_entries = capacity, width, min_entries
         self.comparable = False
         if isinstance(memory, Telling):
-            with torch.no_grad():
-                info = memory.read_info(memory.init_state(), torch.ones(1, key_dim))
-            self.comparable = info.keys() >= TOLD
+            self.comparable = _tells_cosines(memory, key_dim, horizon * channels, min_entries)
 
     @override
     def init_state(self) -> State:
@@ -249,6 +253,24 @@ class MemoryStore(ErrorStore):
     @override
     def utilisation(self, state: State) -> Tensor:
         return (state["stored"] / self.capacity).clamp(max=1)
+
+
+@torch.no_grad()
+def _tells_cosines(
+    memory: AssociativeMemory, key_dim: int, value_dim: int, min_entries: int
+) -> bool:
+    """Whether a memory says which slots it found and how alike: 1 for the same unit key."""
+    key = torch.zeros(1, key_dim)
+    key[0, 0] = 1
+    state = memory.write(memory.init_state(), key, torch.ones(1, value_dim))
+    info = memory.read_info(state, key) if isinstance(memory, Telling) else {}
+    if not info.keys() >= TOLD:
+        return False
+    nearest = info["sim"][0][info["idx"][0, 0]]
+    if (nearest - 1).abs() > SAME:
+        return False
+    check_entries(min_entries, len(info["valid"]))
+    return True
 
 
 def _device(state: State) -> torch.device | None:

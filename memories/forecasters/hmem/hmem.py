@@ -17,6 +17,7 @@ from memories.base import InvalidParameter, State
 from memories.forecasters.hmem.adapter import Adapter
 from memories.forecasters.hmem.adapting import Adapted, Count
 from memories.forecasters.hmem.chrc import CHRC
+from memories.forecasters.hmem.contradictions import check_learning, check_memories
 from memories.forecasters.hmem.correcting import (
     EVIDENCE,
     Correcting,
@@ -140,11 +141,14 @@ class HMem(Correcting):
         super().__init__(
             channels, lookback, horizon, period, backbone, generator=generator, **options
         )
-        self._check(pairing, replay, freeze=freeze)
+        timed = self.store is not None and self.store.timed
+        check_memories(self.adapter, pairing, replay, timed=timed)
+        check_learning(self.adapter.snma, surprise_loss_weight, warmup_steps, warmup_chrc)
+        if not freeze and self.consolidation is not None:
+            raise InvalidParameter("freeze", "must be true for a backbone that consolidates")
         if not freeze:
             self.adapter.add("backbone", self.backbone)
         self.stored, self.shifted = store, pairing == "shifted"
-        timed = self.store is not None and self.store.timed
         self.cached = (replay or ("masked" if timed else "cached")) == "cached"
         self.gain_penalty, self.surprise_loss_weight = gain_penalty, surprise_loss_weight
         self.waits = warmup_chrc == "off" and warmup_steps > 0
@@ -354,39 +358,12 @@ class HMem(Correcting):
             loss = loss + self.surprise_loss_weight * adapted.surprise_loss
         if not self.gain_penalty and self.consolidation is None:
             return loss, {}
-        base = F.mse_loss(self.unadapted(state, window), target)
+        # a backbone that learns must not gain by being worse
+        base = F.mse_loss(self.unadapted(state, window), target).detach()
         own = F.mse_loss(adapted.forecast, target)
         loss = loss + self.gain_penalty * torch.relu(own - base)
         if self.consolidation is None:
             return loss, {}
-        gain = (base - own).detach()
+        gain = base - own.detach()
         credited = self.consolidation.credit(within(state, CONSOLIDATION), gain, issued)
         return loss, under(CONSOLIDATION, credited)
-
-    def _check(self, pairing: str, replay: Replay | None, *, freeze: bool) -> None:
-        """Refuse what contradicts itself.
-
-        Raises:
-            InvalidParameter: Naming what to change.
-        """
-        chrc, store = self.adapter.chrc, self.store
-        if self.adapter.snma is None and chrc is None:
-            raise InvalidParameter(
-                "chrc", "nothing is left with snma off as well", "the memory 'frozen' is that"
-            )
-        if store is not None and not store.timed and replay == "masked":
-            raise InvalidParameter(
-                "replay",
-                "'masked' reads the error bank as it was, which no other memory can do",
-                "leave it null, or set bank: null",
-            )
-        if chrc is not None and chrc.adaptive is not None and replay == "cached":
-            raise InvalidParameter(
-                "replay", "'cached' keeps no keys, which adaptive retrieval learns from"
-            )
-        if chrc is not None and chrc.encoder is None and pairing == "shifted":
-            raise InvalidParameter(
-                "pairing", "'shifted' needs a key encoder of its own, not SNMA's"
-            )
-        if not freeze and self.consolidation is not None:
-            raise InvalidParameter("freeze", "must be true for a backbone that consolidates")

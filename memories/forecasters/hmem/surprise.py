@@ -45,7 +45,7 @@ class AutoregressiveEncoder(nn.Module):
         generator: Draws the weights.
     """
 
-    normalised = False
+    normalised, learns_surprise = False, True
 
     def __init__(self, channels: int, encoding_dim: int, *, generator: torch.Generator) -> None:
         super().__init__()
@@ -80,7 +80,7 @@ class ReconstructionEncoder(nn.Module):
         generator: Draws the weights.
     """
 
-    normalised = True
+    normalised, learns_surprise = True, True
 
     def __init__(self, channels: int, encoding_dim: int, *, generator: torch.Generator) -> None:
         super().__init__()
@@ -111,7 +111,7 @@ class ForecastEncoder(nn.Module):
         generator: Draws the weights.
     """
 
-    normalised = True
+    normalised, learns_surprise = True, False
 
     def __init__(self, channels: int, encoding_dim: int, *, generator: torch.Generator) -> None:
         super().__init__()

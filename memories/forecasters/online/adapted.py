@@ -8,9 +8,8 @@ from typing import Literal, TypeAlias
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
-from torch.nn import functional as F
 
-from memories.adam import adam_step
+from memories.adam import Packing, adam_step
 from memories.backbones.layers import BatchNorm
 from memories.base import OnlineForecaster, State, Unsuitable
 
@@ -18,10 +17,6 @@ Scope: TypeAlias = Literal["all", "head", "norm"]
 """Which weights adapt: all, those of the last linear map, or those of normalisation layers."""
 
 NORMS = (BatchNorm, nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm)
-
-ALIGNED = 16
-"""In the flat vector each parameter starts at a multiple of so many floats, 64 bytes, as it does in
-a module: the place in memory decides in which order products are summed, and so the last bits."""
 
 
 class AdaptedForecaster(OnlineForecaster):
@@ -49,9 +44,7 @@ class AdaptedForecaster(OnlineForecaster):
         super().__init__()
         self.backbone = backbone.eval()
         self.adapted = parameters_of(backbone, scope)
-        shapes = [backbone.get_parameter(name).shape for name in self.adapted]
-        self.shapes = tuple(tuple(shape) for shape in shapes)
-        self.sizes = [n for shape in shapes for n in (shape.numel(), -shape.numel() % ALIGNED)]
+        self.packing = Packing(backbone.get_parameter(name).shape for name in self.adapted)
         self.scalar("learning_rate", learning_rate)
 
     def init_state(self) -> State:
@@ -71,18 +64,11 @@ class AdaptedForecaster(OnlineForecaster):
     def pretrained(self) -> Tensor:
         """The weights that adapt as they were pre-trained, one vector [P]."""
         named = dict(self.backbone.named_parameters())
-        flat = [named[name].detach().reshape(-1) for name in self.adapted]
-        return torch.cat(
-            [F.pad(p, (0, gap)) for p, gap in zip(flat, self.sizes[1::2], strict=True)]
-        )
+        return self.packing.pack(named[name].detach() for name in self.adapted)
 
     def forecast(self, weights: Tensor, windows: Tensor) -> Tensor:
         """Forecasts [B, H, C] of windows [B, L, C] with adapted weights [P] put in place."""
-        parts = torch.split(weights, self.sizes)[::2]
-        named = {
-            name: part.view(shape)
-            for name, part, shape in zip(self.adapted, parts, self.shapes, strict=True)
-        }
+        named = dict(zip(self.adapted, self.packing.unpack(weights), strict=True))
         forecasts: Tensor = functional_call(self.backbone, named, (windows,))
         return forecasts
 

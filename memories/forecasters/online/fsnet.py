@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, grad
 
 from bench.registry import memory
-from memories.adam import adam_step, flatten, unflatten
+from memories.adam import Packing, adam_step, flatten, unflatten
 from memories.backbones.base import Training
 from memories.base import InvalidParameter, OnlineForecaster, State
 from memories.forecasters.online.adapted import squared_errors
@@ -326,7 +326,7 @@ class FSNet(OnlineForecaster):
     def _cuts(self) -> list[int]:
         """How many of the weights are the network's, and how many the controllers'."""
         parts: tuple[nn.Module, ...] = (self.network, self.adapters)
-        return [sum(p.numel() for p in part.parameters()) for part in parts]
+        return [Packing.of(part).size for part in parts]
 
     def _coefficients(self, weights: Tensor, slow: list[Tensor]) -> list[Tensor]:
         named = unflatten(self.adapters, weights[self._cuts[0] :])

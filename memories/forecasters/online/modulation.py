@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from memories.adam import Packing
 from memories.base import InvalidParameter, Unsuitable
 
 
@@ -61,9 +62,10 @@ class Modulation:
     generator, the groups of equal size together:
 
     - an adaptation [A]: of each layer in turn a, c and g;
-    - the trained vector [P]: all weights of modulated layers, all other parameters but the biases
-      of modulated layers, and last an adaptation whose g already contains b. A bias and its g do
-      the same thing; learning both would double the bias's rate, so g alone is learned.
+    - the trained vector [P], a `Packing` of: the weights of modulated layers, shape by shape; all
+      other parameters but the biases of modulated layers; an adaptation whose g already contains
+      b. A bias and its g do the same thing; learning both would double the bias's rate, so g
+      alone is learned.
 
     It holds no tensors and does not keep the backbone.
 
@@ -96,7 +98,7 @@ class Modulation:
             name: tuple(p.shape) for name, p in backbone.named_parameters() if name not in own
         }
         weights = [sum(_numel(layer.weight) for layer in same) for same in self.classes]
-        self._cuts = [*weights, *(_numel(shape) for shape in self.others.values()), self.size]
+        self.packing = Packing([*((n,) for n in weights), *self.others.values(), (self.size,)])
         self._blocks = [sum(layer.size for layer in same) for same in self.classes]
 
     def unit(self) -> Tensor:
@@ -107,9 +109,12 @@ class Modulation:
     def start(self, backbone: nn.Module, offsets: Tensor) -> Tensor:
         """The trained vector [P] of the backbone's present weights and offsets [A]."""
         named = dict(backbone.named_parameters())
-        weights = [named[f"{layer.name}.weight"].reshape(-1) for layer in self.layers]
-        others = [named[name].reshape(-1) for name in self.others]
-        return torch.cat([*weights, *others, offsets + self._biases(named)])
+        weights = [
+            torch.cat([named[f"{layer.name}.weight"].reshape(-1) for layer in same])
+            for same in self.classes
+        ]
+        others = [named[name] for name in self.others]
+        return self.packing.pack([*weights, *others, offsets + self._biases(named)])
 
     def _biases(self, named: Mapping[str, Tensor]) -> Tensor:
         """Every layer's bias in the place of its g [A], zeros elsewhere."""
@@ -127,13 +132,10 @@ class Modulation:
             trained: [P].
             scales: What the offsets are added to [A]: `unit` plus a generated adaptation.
         """
-        *parts, offsets = torch.split(trained, self._cuts)
+        *parts, offsets = self.packing.unpack(trained)
         weights, others = parts[: len(self.classes)], parts[len(self.classes) :]
         blocks = torch.split(offsets + scales, self._blocks)
-        named = {
-            name: part.view(shape)
-            for part, (name, shape) in zip(others, self.others.items(), strict=True)
-        }
+        named = dict(zip(self.others, others, strict=True))
         for same, weight, block in zip(self.classes, weights, blocks, strict=True):
             rows, columns, biases = torch.split(block.view(len(same), -1), [*same[0].parts], dim=1)
             kernel = (1,) * (len(same[0].weight) - 2)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.func import grad, vmap
 
 from memories.backbones.layers import ChannelLinear
 from memories.backbones.patches import PatchEmbedding, sinusoid
@@ -181,6 +183,20 @@ def test_a_patch_longer_than_the_lookback_is_refused():
 def test_heads_must_divide_the_width():
     with pytest.raises(InvalidParameter, match="heads: must divide the width 16, got 3"):
         PatchTST(1, 96, 24, heads=3, generator=generator())
+
+
+def test_the_gradient_of_windows_is_taken_for_all_lanes_at_once():
+    """TAFAS learns a map of the window; torch warns of an operation that lanes take in turn."""
+    module, x = small(), windows(3, 20, 2)
+
+    def loss(window: Tensor) -> Tensor:
+        return module(window[None]).square().sum()
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        together = vmap(grad(loss))(x)
+    for own, window in zip(together, x, strict=True):
+        torch.testing.assert_close(own, grad(loss)(window), rtol=1e-9, atol=1e-9)
 
 
 def test_without_the_padding_newest_rows_that_fill_no_patch_are_left_out():

@@ -356,6 +356,6 @@ def test_a_size_sets_what_is_not_given(size, dims):
     bank = whole.store.bank
     assert (whole.memory_dim, whole.encoding_dim, bank.key_dim, bank.capacity) == dims
     assert whole.injection.scale == 2.0
-    changed = build(HMem, size=size, rank=4, capacity=7, top_k=3, **unset)
+    changed = build(HMem, size=size, rank=4, capacity=7, min_entries=7, top_k=3, **unset)
     assert (changed.injection.rank, changed.store.bank.capacity) == (4, 7)
     assert changed.memory_dim == dims[0]

@@ -108,7 +108,8 @@ def test_a_key_is_that_of_the_rows_before_the_forecast_and_not_of_its_target():
 @pytest.mark.parametrize("capacity", [3, 128])
 def test_the_bank_holds_what_was_completed_up_to_its_capacity(capacity):
     """min(N, t - t0 - H + 1) errors after step t, with t0 = 1."""
-    for step, observed, _, _ in run(correcting(capacity=capacity, top_k=2), squares(), 20):
+    forecaster = correcting(capacity=capacity, min_entries=3, top_k=2)
+    for step, observed, _, _ in run(forecaster, squares(), 20):
         assert held(observed) == max(0, min(capacity, step - HORIZON))
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.func import functional_call, grad, vmap
 
 from bench.lanes import Lanes
-from memories.adam import flatten, unflatten
+from memories.adam import Packing, flatten, unflatten
 from memories.backbones.dlinear import DLinear
 from memories.base import InvalidParameter, Memory, State
 from memories.forecasters.hmem.lora import Injection
@@ -233,7 +233,7 @@ def test_lanes_and_their_gradients_equal_single_runs(options):
             loss = (forecast - 1).square().mean() + 0.1 * info["surprise_loss"]
             parts = torch.autograd.grad(loss, list(step.snma.parameters()), materialize_grads=True)
             own = {name: entry.detach() for name, entry in after.items()}
-        gradient = torch.cat([part.reshape(-1) for part in parts])
+        gradient = Packing.of(step.snma).pack(parts)
         for name in ("M", "mu", "var"):
             torch.testing.assert_close(state[name][lane], own[name], rtol=1e-5, atol=1e-6)
         size = max(1.0, gradient.abs().max().item())

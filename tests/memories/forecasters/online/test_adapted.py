@@ -146,7 +146,7 @@ def test_what_lies_between_parameters_stays_zero():
     rows = stream()
     forecaster = OGD(headed(), learning_rate=0.1)
     between = torch.ones_like(forecaster.pretrained(), dtype=torch.bool)
-    for part in torch.split(between, forecaster.sizes)[::2]:
+    for part in forecaster.packing.unpack(between):
         part.fill_(False)
     assert between.any()
     *_, (_, state) = walk(forecaster, rows)

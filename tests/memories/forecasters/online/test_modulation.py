@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
@@ -162,7 +163,9 @@ def test_biases_of_modulated_layers_are_learned_through_their_shift_alone():
         if isinstance(module, nn.Linear | nn.Conv1d) and module.bias is not None
     )
     everything = sum(p.numel() for p in backbone.parameters())
-    assert start.numel() == everything - biases + modulation.size
+    trained = sum(math.prod(shape) for shape in modulation.packing.shapes)
+    assert trained == everything - biases + modulation.size
+    assert start.shape == (modulation.packing.size,)
     named = modulation.parameters(start, modulation.unit())
     at = 0
     for layer in modulation.layers:

@@ -115,12 +115,12 @@ def test_parameters_on_patchtst_are_as_many_as_published():
 
 def test_parameters_on_dlinear_are_as_counted_by_hand():
     """Two layers 8 -> 3, each a group: U 2 x 3 x 5, u 2 x 3, V 2 x (3+8+3) x 3, v 2 x 14;
-    concepts 8 x 5 + 5 and 11 x 5 + 5, each with 5 x 5 + 5.
+    concepts 8 x 5 + 5 and 11 x 5 + 5, each with 5 x 5 + 5. What learns is followed by 4 zeros.
     """
     memory = small(dlinear())
     adapter = 30 + 6 + 84 + 28 + (45 + 30) + (60 + 30)
     assert sum(p.numel() for p in memory.adapter.parameters()) == adapter
-    assert memory.init_state()["weights"].numel() == 2 * 8 * 3 + 28
+    assert memory.init_state()["weights"].numel() == 2 * 8 * 3 + 28 + 4
 
 
 def test_lanes_of_other_seeds_and_rates_equal_single_runs():
