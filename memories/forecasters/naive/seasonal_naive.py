@@ -7,7 +7,7 @@ import math
 from torch import Tensor
 
 from bench.registry import memory
-from memories.base import InvalidParameter, OnlineForecaster, State
+from memories.base import OnlineForecaster, State, Unsuitable
 
 
 @memory("seasonal-naive", family="naive", source="folklore; Hyndman & Athanasopoulos 2018")
@@ -20,14 +20,14 @@ class SeasonalNaive(OnlineForecaster):
         period: P, rows per season, given by the dataset.
 
     Raises:
-        InvalidParameter: If a window is shorter than a season.
+        Unsuitable: If a window is shorter than a season.
     """
 
     def __init__(self, lookback: int, horizon: int, period: int) -> None:
         super().__init__()
         if period > lookback:
-            raise InvalidParameter(
-                "lookback", f"must hold a season of {period} rows, got {lookback}"
+            raise Unsuitable(
+                f"a window of {lookback} rows holds no season of {period}: raise the lookback"
             )
         self.rows = [
             lookback - 1 + h - period * math.ceil(h / period) for h in range(1, horizon + 1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from memories.base import InvalidParameter
+from memories.base import Unsuitable
 from memories.forecasters.naive.persistence import Persistence
 from memories.forecasters.naive.seasonal_naive import SeasonalNaive
 from memories.forecasters.online.frozen import Frozen
@@ -39,7 +39,7 @@ def test_seasonal_naive_repeats_the_newest_row_of_the_same_phase(period, horizon
 
 
 def test_a_window_shorter_than_a_season_is_refused():
-    with pytest.raises(InvalidParameter, match="must hold a season of 11 rows, got 10"):
+    with pytest.raises(Unsuitable, match="window of 10 rows holds no season of 11"):
         SeasonalNaive(lookback=10, horizon=2, period=11)
 
 
