@@ -67,7 +67,7 @@ def outputs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 def test_the_examples_of_a_forecaster_and_a_backbone_are_files_of_about_forty_lines() -> None:
     for name in ("lead_bias.py", "two_layer.py"):
-        assert len(FILES[name].splitlines()) <= 45
+        assert len(FILES[name].splitlines()) <= 50
 
 
 def test_the_example_forecaster_keeps_every_law_on_the_example_backbone(

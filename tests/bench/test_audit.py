@@ -20,11 +20,14 @@ from tests.bench.leaks import Drifting
 from tests.bench.offenders import Sum
 
 LONG = {
+    "der++",
     "fsnet",
+    "hmem",
     "hmem-adaptive",
     "hmem-chrc",
     "hmem-multiscale",
     "hmem-v1",
+    "mir",
     "onenet",
     "proceed-full",
 }

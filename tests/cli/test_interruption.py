@@ -89,9 +89,8 @@ def kept_at(run: Path) -> int:
     return 0
 
 
-@pytest.mark.parametrize(
-    "how", [HERE, pytest.param(WORKERS, marks=pytest.mark.slow)], ids=["in process", "in a worker"]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("how", [HERE, WORKERS], ids=["in process", "in a worker"])
 def test_a_stream_of_hmem_goes_on_from_its_last_save_with_the_same_records(
     memb: Memb, start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: tuple[str, ...]
 ) -> None:

@@ -77,7 +77,13 @@ def forecasts_of(monkeypatch: pytest.MonkeyPatch, made: Any, folder: Any) -> lis
     return issued
 
 
-@pytest.mark.parametrize(("memory", "given"), [("ogd", {}), ("proceed", {"fit_epochs": 1})])
+@pytest.mark.parametrize(
+    ("memory", "given"),
+    [
+        ("ogd", {}),
+        pytest.param("proceed", {"fit_epochs": 1}, marks=pytest.mark.slow),
+    ],
+)
 def test_no_forecast_depends_on_a_later_row_through_any_part_of_the_task(
     monkeypatch, few_epochs, tmp_path, memory, given
 ):

@@ -418,7 +418,8 @@ def test_sizes_that_make_no_layers_are_refused(params):
         fsnet(**params)
 
 
-@pytest.mark.parametrize("faithful", [False, pytest.param(True, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("faithful", [False, True])
 def test_the_laws_hold_when_layers_recall_often(faithful):
     names = ("faithful_reshape", "faithful_index_weights", "faithful_write")
     flags = dict.fromkeys(names, faithful)

@@ -239,7 +239,8 @@ def test_it_reports_the_shares_of_the_backbone():
     assert report["backbone_share_long_term"].item() == pytest.approx((0.5 + 0.75) / 2)
 
 
-@pytest.mark.parametrize("long_term", ["adam", pytest.param("egd", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("long_term", ["adam", "egd"])
 def test_the_laws_hold_with_high_rates(long_term):
     params = {"learning_rate": 0.01, "weight_rate": 0.1, "long_term": long_term, "rows": 10}
     audited = audit("onenet", {**SMALL, "depth": 1, **params, "fit_epochs": 1})
