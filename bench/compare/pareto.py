@@ -22,6 +22,8 @@ from bench.stats.pairing import Direction
 
 STATE, PARAMS, BITS = "state_floats", "param_floats", "bits_per_float"
 READ, WRITE = "read_us", "write_us"
+PREDICT, OBSERVE = "predict_us", "observe_us"
+"""What stands for reads and writes in a forecaster's costs."""
 BATCH = 256.0
 """Queries of the timed read, events of the timed write."""
 
@@ -37,8 +39,8 @@ class Point:
         state_floats: Measured size of its state in 32-bit words.
         param_floats: Size of its slow weights and fixed random buffers, None if unknown; beside
             the state, never part of it.
-        read_us: Microseconds per query, None if it was not measured.
-        write_us: Microseconds per event, None if it was not measured.
+        read_us: Microseconds per query, or per forecast; None if it was not measured.
+        write_us: Microseconds per event, or per revealed row; None if it was not measured.
         bits_per_float: Information recalled per float of state, if the task reports it.
         on_state_front: Whether no other has better quality and a smaller state.
         on_read_front: Whether no other has better quality and faster reads.
@@ -65,6 +67,7 @@ class Front:
         metric: The measure of quality.
         direction: Which values of it are better.
         unit: Its unit.
+        online: Whether reads are forecasts and writes revealed rows.
         points: Best quality first.
         left_out: Labels of memories without a complete result.
     """
@@ -73,6 +76,7 @@ class Front:
     metric: str
     direction: Direction
     unit: str
+    online: bool
     points: tuple[Point, ...]
     left_out: tuple[str, ...]
 
@@ -133,6 +137,7 @@ def _front(points: Sequence[TaskPoint], metric: str, about: Number) -> Front:
         metric=metric,
         direction=direction,
         unit=about.unit,
+        online=any(n.metric == PREDICT for task in points for n in task.numbers),
         points=tuple(sorted(marked, key=lambda p: (sign * p.quality, p.state_floats, p.label))),
         left_out=tuple(_nowhere(left_out, found)),
     )
@@ -166,10 +171,14 @@ def _point(task: str, label: str, numbers: Sequence[Number], metric: str) -> Poi
         quality=statistics.fmean(n.value for n in values),
         state_floats=state,
         param_floats=_mean(numbers, PARAMS),
-        read_us=_mean(numbers, READ, BATCH),
-        write_us=_mean(numbers, WRITE, BATCH),
+        read_us=_first(_mean(numbers, READ, BATCH), _mean(numbers, PREDICT)),
+        write_us=_first(_mean(numbers, WRITE, BATCH), _mean(numbers, OBSERVE)),
         bits_per_float=_mean(numbers, BITS),
     )
+
+
+def _first(*values: float | None) -> float | None:
+    return next((value for value in values if value is not None), None)
 
 
 def _mean(numbers: Sequence[Number], metric: str, x: float | None = None) -> float | None:

@@ -19,17 +19,35 @@ STATE_FRONT, READ_FRONT = "state", "read"
 
 def sheet(fronts: Sequence[Front]) -> Sheet:
     """One table per front, and what its words mean."""
+    online = any(front.online for front in fronts)
+    fast = " or ".join(["reads"] * any(not f.online for f in fronts) + ["forecasts"] * online)
     footer = [
-        "front: state = no other memory recalls at least as much with less state; read = none "
-        "recalls at least as much with faster reads. Means over seeds, without a test.",
-        f"Times per query and per event, in batches of {BATCH:.0f}, one lane, median of 5, on the "
-        "machine of the run. Fixed floats: slow weights and random buffers, unchanged by events.",
+        "front: state = no other memory does at least as well with less state; read = none does at "
+        f"least as well with faster {fast}. Means over seeds, without a test.",
+        *_times(fronts),
+        "Fixed floats: slow weights and random buffers, unchanged by events.",
     ]
     for front in fronts:
         if front.left_out:
             names = ", ".join(front.left_out)
             footer.append(f"Left out of {front.metric}, for want of a complete result: {names}.")
     return Sheet(tuple(_grid(front) for front in fronts), tuple(footer))
+
+
+def _times(fronts: Sequence[Front]) -> list[str]:
+    """How the times of reads and of forecasts were taken, as far as the fronts have them."""
+    found = []
+    if any(not front.online for front in fronts):
+        found.append(
+            f"Times per query and per event, in batches of {BATCH:.0f}, one lane, median of 5, on "
+            "the machine of the run."
+        )
+    if any(front.online for front in fronts):
+        found.append(
+            "Times per forecast and per revealed row, one lane, one thread, median of 30, on the "
+            "machine of the run."
+        )
+    return found
 
 
 def render(fronts: Sequence[Front], format: str) -> str:
@@ -64,11 +82,12 @@ def _grid(front: Front) -> Grid:
     header = [
         "memory", *(["task"] if several else []), f"{front.metric} {ARROWS[front.direction]}",
         "state floats ↓", "fixed floats", *(["bits per float ↑"] if with_bits else []),
-        "read us ↓", "write us ↓", "front",
+        *(["predict us ↓", "observe us ↓"] if front.online else ["read us ↓", "write us ↓"]),
+        "front",
     ]  # fmt: skip
     rows = [_row(point, several=several, with_bits=with_bits) for point in front.points]
     numeric = [name not in ("memory", "task", "front") for name in header]
-    title = f"{', '.join(front.tasks)}: {front.metric}{unit} against state and read time"
+    title = f"{', '.join(front.tasks)}: {front.metric}{unit} against state and time"
     return Grid(title, tuple(header), tuple(rows), tuple(numeric))
 
 

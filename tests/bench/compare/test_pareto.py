@@ -171,3 +171,30 @@ def test_bits_per_float_have_a_column_only_where_a_task_reports_them() -> None:
     assert with_bits.rows[0][column].text == "0.3000"
     assert with_bits.rows[1][column].text == "-"
     assert math.isclose(fronts(builder.frame())[0].points[0].bits_per_float or 0, 0.3)
+
+
+def test_a_forecaster_is_timed_by_its_forecasts_and_its_revealed_rows() -> None:
+    """The front in time is that of predictions: 40 us with more error, 900 us with less."""
+    builder = FrameBuilder()
+    mse = Metric("mse", "lower", bounds=(0.0, None))
+    predict = Metric("predict_us", "lower", "us", kind="perf", primary=False)
+    observe = Metric("observe_us", "lower", "us", kind="perf", primary=False)
+    for label, errors, state, time in (("ogd", [0.8, 0.6], 14016, 40.0), ("hmem", [0.5], 2e5, 9e2)):
+        builder.cell(label, errors, task="etth1", protocol="p", metric=mse)
+        builder.cell(label, [state] * len(errors), task="etth1", protocol="p", metric=STATE)
+        for cost, factor in ((predict, 1), (observe, 3)):
+            builder.cell(
+                label, [factor * time], task="etth1", protocol="p", metric=cost, seeds=[None]
+            )
+    (front,) = fronts(builder.frame())
+    assert front.online
+    assert {p.label: (p.read_us, p.write_us, p.on_read_front) for p in front.points} == {
+        "ogd": (40.0, 120.0, True),
+        "hmem": (900.0, 2700.0, True),
+    }
+    text = pareto.render([front], "markdown")
+    assert "predict us" in text
+    assert "observe us" in text
+    assert "read us" not in text
+    assert "per forecast and per revealed row" in text
+    assert "per query" not in text
