@@ -8,6 +8,8 @@ import torch
 from memories.base import Unsuitable
 from memories.forecasters.naive.persistence import Persistence
 from memories.forecasters.naive.seasonal_naive import SeasonalNaive
+from memories.forecasters.naive.training_mean import TrainingMean
+from memories.forecasters.naive.window_mean import WindowMean
 from memories.forecasters.online.frozen import Frozen
 from tests.memories.forecasters.backbones import Newest
 
@@ -17,6 +19,16 @@ WINDOW = torch.arange(10.0)[:, None] * torch.tensor([1.0, -10.0])
 def test_persistence_repeats_the_newest_row():
     forecast, state = Persistence(horizon=4).predict({}, WINDOW)
     assert torch.equal(forecast, torch.tensor([[9.0, -90.0]]).expand(4, 2))
+    assert state == {}
+
+
+def test_means_repeat_that_of_the_window_or_that_of_the_training_rows():
+    """Rows 0 to 9: their mean is 4.5. The training rows' mean is what scaling has taken away."""
+    forecast, state = WindowMean(horizon=4).predict({}, WINDOW)
+    assert torch.equal(forecast, torch.tensor([[4.5, -45.0]]).expand(4, 2))
+    assert state == {}
+    forecast, state = TrainingMean(horizon=3).predict({}, WINDOW)
+    assert torch.equal(forecast, torch.zeros(3, 2))
     assert state == {}
 
 
