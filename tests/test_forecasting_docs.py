@@ -70,6 +70,7 @@ def test_the_examples_of_a_forecaster_and_a_backbone_are_files_of_about_forty_li
         assert len(FILES[name].splitlines()) <= 50
 
 
+@pytest.mark.slow
 def test_the_example_forecaster_keeps_every_law_on_the_example_backbone(
     outputs: dict[str, str],
 ) -> None:
@@ -79,6 +80,7 @@ def test_the_example_forecaster_keeps_every_law_on_the_example_backbone(
     assert re.search(r"^ok +causality", audited, re.MULTILINE)
 
 
+@pytest.mark.slow
 def test_the_example_suite_says_what_the_page_says_of_it(outputs: dict[str, str]) -> None:
     (table,) = (text for command, text in outputs.items() if command.startswith("memb compare"))
     mse = {}
@@ -95,6 +97,7 @@ def test_the_example_suite_says_what_the_page_says_of_it(outputs: dict[str, str]
     assert "pre-training of dlinear stopped at its cap, still improving" in table
 
 
+@pytest.mark.slow
 def test_the_script_reads_curves_series_and_reports(outputs: dict[str, str]) -> None:
     printed = outputs["curves.py"]
     header, _, *rows = printed.splitlines()

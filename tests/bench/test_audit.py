@@ -21,6 +21,7 @@ from tests.bench.offenders import Sum
 
 LONG = {
     "der++",
+    "er",
     "fsnet",
     "hmem",
     "hmem-adaptive",
@@ -28,10 +29,12 @@ LONG = {
     "hmem-multiscale",
     "hmem-v1",
     "mir",
+    "ogd-head",
     "onenet",
     "proceed-full",
+    "tafas",
 }
-"""Forecasters whose audit takes ten seconds and more, beside one of their kind that is audited."""
+"""Forecasters whose audit takes long, beside one of their kind that is audited."""
 WARM = {"warmup_steps": 5, "min_entries": 3}
 """H-Mem learns and corrects with all its parts within the audit's 35 steps."""
 

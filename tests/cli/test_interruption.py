@@ -137,7 +137,9 @@ def patient(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("how", "group"), [(HERE, False), (("--jobs", "1"), True)], ids=["in process", "in a worker"]
+    ("how", "group"),
+    [(HERE, False), pytest.param(("--jobs", "1"), True, marks=pytest.mark.slow)],
+    ids=["in process", "in a worker"],
 )
 def test_an_interrupted_run_says_what_is_kept_and_how_to_go_on(
     memb: Memb, start: Start, patient: Path, tmp_path: Path, how: tuple[str, ...], group: bool

@@ -75,7 +75,9 @@ def positions_resumed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return resumed
 
 
-@pytest.mark.parametrize("where", ["validation", "last of validation", "test"])
+@pytest.mark.parametrize(
+    "where", ["validation", pytest.param("last of validation", marks=pytest.mark.slow), "test"]
+)
 def test_a_stream_goes_on_from_its_check_point_bit_for_bit(
     tmp_path: Path,
     dies_at: Callable[[int], None],

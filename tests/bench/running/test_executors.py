@@ -57,6 +57,7 @@ def alike(folder: Path) -> list[str]:
     return [json.dumps(r, sort_keys=True) for r in sound]
 
 
+@pytest.mark.slow
 def test_what_happens_to_a_worker_costs_one_seed_and_nothing_else(
     tmp_path: Path, troubled: Path, finished: tuple[Plan, Path]
 ) -> None:

@@ -74,7 +74,10 @@ def runs() -> dict[str, tuple[type[HMem], dict[str, Any], Settings]]:
     }
 
 
-@pytest.mark.parametrize("name", runs())
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[pytest.mark.slow] if " " in name else []) for name in runs()],
+)
 def test_sixty_steps_equal_a_loop_over_origins_with_torchs_optimiser(name):
     """Steps of 1e-3 over 56 targets; float32 in another order of summation, hence 1e-5."""
     cls, options, told = runs()[name]

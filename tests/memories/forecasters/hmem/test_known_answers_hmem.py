@@ -94,7 +94,10 @@ def test_before_any_training_forecasts_are_the_frozen_backbones_bit_for_bit(name
         assert torch.equal(ours, theirs)
 
 
-@pytest.mark.parametrize("name", BACKBONES)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(n, marks=[] if n == "patchtst" else [pytest.mark.slow]) for n in BACKBONES],
+)
 def test_recorded_calls_start_at_the_frozen_backbone_bit_for_bit_too_and_then_leave_it(name):
     """Three steps past the first target the learning rate of 0.1 shows."""
     backbones = [pretrained(name, seed) for seed in range(LANES)]

@@ -111,6 +111,7 @@ def test_the_validation_error_is_that_of_the_stream_run_in_order(monkeypatch):
     assert run.error(origins) == pytest.approx(expected, rel=1e-10)
 
 
+@pytest.mark.slow
 def test_training_lowers_the_error_on_validation_rows_of_a_drifting_stream():
     """By more than 2 % of what a backbone leaves that was trained on the same rows: most of what
     a drift says is in the window already.
@@ -174,6 +175,7 @@ def test_fitted_weights_do_not_depend_on_the_online_rate(kind):
     assert different == kind.after_fit == {"learning_rate"}
 
 
+@pytest.mark.slow
 def test_only_the_full_form_trains_the_backbone_and_neither_trains_the_given_one():
     rows = stream()
     given = layered()

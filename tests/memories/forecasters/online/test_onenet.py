@@ -88,6 +88,7 @@ def test_at_rate_zero_and_without_bias_it_is_the_mean_of_both_forecasters_bit_fo
     assert (first - second).abs().max() > 0.1
 
 
+@pytest.mark.slow
 def test_the_forecasters_learn_the_same_whatever_their_weights():
     """Decoupled: the weights of both forecasters do not depend on how they are weighed."""
     rows = stream()
