@@ -6,7 +6,6 @@ from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike
-from statsmodels.stats.multitest import multipletests
 
 from bench.stats.arrays import FloatArray
 
@@ -30,8 +29,24 @@ def adjust(p: ArrayLike, method: Correction = "holm") -> FloatArray:
         raise ValueError("p-values must be a vector of numbers within [0, 1]")
     if raw.size == 0 or method == "none":
         return raw.copy()
+    if method == "holm":
+        return _holm(raw)
+    from statsmodels.stats.multitest import multipletests  # slow to import, seldom asked for
+
     adjusted: FloatArray = multipletests(raw, method=_STATSMODELS.get(method, method))[1]
     return adjusted
+
+
+def _holm(p: FloatArray) -> FloatArray:
+    """The i-th smallest of m times m - i, not below those before it, and at most 1.
+
+    Written out because statsmodels collects garbage in each call, which in a large process takes
+    a thousand times as long as the correction.
+    """
+    order = np.argsort(p)
+    adjusted = np.empty_like(p)
+    adjusted[order] = np.maximum.accumulate(p[order] * np.arange(p.size, 0, -1))
+    return np.minimum(adjusted, 1.0)
 
 
 _STATSMODELS = {"bh": "fdr_bh"}

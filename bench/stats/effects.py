@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
@@ -92,12 +93,16 @@ def superiority(d: ArrayLike, *, rng: np.random.Generator, level: float = 0.95) 
     wins = np.where(x == 0, 0.5, x > 0).astype(np.float64)
     value = float(wins.mean())
     if (x != 0).all():
-        won = stats.binomtest(int(wins.sum()), x.size)
-        ends = won.proportion_ci(confidence_level=level, method="exact")
-        return Effect(value, Interval(float(ends.low), float(ends.high), level, "clopper-pearson"))
+        return Effect(value, _clopper_pearson(int(wins.sum()), x.size, level))
     if x.size < LEAST_FOR_BOOTSTRAP:
         return Effect(value, None)
     return Effect(value, bootstrap_interval(wins, rng=rng, method="percentile", level=level))
+
+
+@lru_cache(maxsize=4096)
+def _clopper_pearson(wins: int, n: int, level: float) -> Interval:
+    ends = stats.binomtest(wins, n).proportion_ci(confidence_level=level, method="exact")
+    return Interval(float(ends.low), float(ends.high), level, "clopper-pearson")
 
 
 def vargha_delaney(a: ArrayLike, b: ArrayLike, direction: Direction) -> float:

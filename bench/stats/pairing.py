@@ -89,9 +89,29 @@ def differences(a: ArrayLike, b: ArrayLike, direction: Direction) -> FloatArray:
     return _round(raw, (DIGITS - 1 - exponent).astype(np.int64))
 
 
+def significant(values: ArrayLike) -> FloatArray:
+    """The values rounded to 12 significant digits each; infinite ones stay.
+
+    Two means of the same numbers summed in another order then are the same number.
+    """
+    x = np.asarray(values, dtype=np.float64)
+    plain = np.isfinite(x) & (x != 0)
+    exponent = np.floor(np.log10(np.abs(np.where(plain, x, 1.0))))
+    rounded = _round(np.where(plain, x, 1.0), (DIGITS - 1 - exponent).astype(np.int64))
+    return np.where(plain, rounded, x)
+
+
 def _round(x: FloatArray, decimals: IntArray) -> FloatArray:
     # Dividing by a power of ten gives the double nearest to the decimal number, so equal
     # decimals become equal doubles; multiplying by its inexact inverse would not.
-    up = np.power(10.0, np.clip(decimals, 0, 300))
-    down = np.power(10.0, np.clip(-decimals, 0, 300))
-    return np.where(decimals > 300, x, np.rint(x * up / down) * down / up)
+    up = _TENS[np.clip(decimals, 0, _MOST)]
+    if decimals.size and decimals.min() >= 0:
+        rounded = np.rint(x * up) / up
+    else:
+        down = _TENS[np.clip(-decimals, 0, _MOST)]
+        rounded = np.rint(x * up / down) * down / up
+    return np.where(decimals > _MOST, x, rounded)
+
+
+_MOST = 300
+_TENS = np.power(10.0, np.arange(_MOST + 1))

@@ -19,8 +19,8 @@ EXACT_UP_TO = 16
 """Largest n whose 2^n sign patterns are all enumerated."""
 MONTE_CARLO_FLIPS = 99_999
 """Random sign patterns drawn for a larger n."""
-_AT_ONCE = 2**21
-"""Sums held at once, which bounds the memory of a table with many cells."""
+_AT_ONCE = 2**18
+"""Sums held at once: few enough to stay in the cache, whatever the number of cells."""
 
 
 def sign_flip(
