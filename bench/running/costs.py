@@ -1,13 +1,13 @@
 """What a memory costs per event, measured the same way for every memory: one lane, medians.
 
-Times are those of this machine and are reported, never tested. Floats written are counted: the
-median over single-event writes of the state elements whose bits changed.
+Times are those of this machine; their repeats are kept, so that a check can compare two runs of
+one machine. Floats written are counted: the median over single-event writes of the state elements
+whose bits changed.
 """
 
 from __future__ import annotations
 
 import statistics
-import time
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
@@ -18,10 +18,10 @@ from torch import Tensor
 from bench import seeds
 from bench.lanes import Lanes
 from bench.plan import Cell
-from bench.running import construct
+from bench.running import construct, timing
+from bench.running.timing import Timing
 from memories.base import AssociativeMemory, OnlineForecaster, State
 
-REPEATS = 5
 ONLINE_REPEATS = 30
 """Rows and forecasts timed: one takes so little that single times scatter."""
 WARM_UP = 30
@@ -47,25 +47,39 @@ def measure(cell: Cell, device: str) -> list[dict[str, Any]]:
         found = _forecaster(lanes, dictated, generator)
     else:
         found = iter(())
-    return [
-        {
-            "name": name,
-            "value": value,
-            "unit": unit,
-            "direction": "lower",
-            "kind": "perf",
-            "bounds": [0.0, None],
-            "resolution": 0.0,
-            "primary": False,
-            "chance": None,
-            "ceiling": None,
-            **({} if x is None else {"x": float(x)}),
+    return [_metric(*cost) for cost in found]
+
+
+Cost = tuple[str, float | Timing, str, int | None]
+"""Name, value or timing of one call, unit, and how many events the call held."""
+
+
+def _metric(name: str, measured: float | Timing, unit: str, x: int | None) -> dict[str, Any]:
+    """The cost as a metric of kind ``perf``; a timed one carries its repeats."""
+    each = x or 1
+    timed: dict[str, Any] = {}
+    if isinstance(measured, Timing):
+        value = measured.median / each
+        timed = {
+            "repeats": [float(f"{t / each:.6g}") for t in measured.raw],
+            "calibrated": [float(f"{t / each:.6g}") for t in measured.calibrated],
         }
-        for name, value, unit, x in found
-    ]
-
-
-Cost = tuple[str, float, str, int | None]
+    else:
+        value = measured
+    return {
+        "name": name,
+        "value": value,
+        "unit": unit,
+        "direction": "lower",
+        "kind": "perf",
+        "bounds": [0.0, None],
+        "resolution": 0.0,
+        "primary": False,
+        "chance": None,
+        "ceiling": None,
+        **({} if x is None else {"x": float(x)}),
+        **timed,
+    }
 
 
 def _with_room(dictated: Mapping[str, Any]) -> dict[str, Any]:
@@ -93,13 +107,16 @@ def _associative(
 
     empty = lanes.init_state()
     full = lanes.write(empty, *events(max(SIZES)))
+    calls: dict[str, Callable[[], Any]] = {}
     for n in SIZES:
         batch = events(n)
         queries, _, times, contexts = batch
-        write = _median_us(partial(lanes.write, full, *batch), lanes)
-        yield "write_us", write / n, "us/event", n
-        read = _median_us(partial(lanes.read, full, queries, times, contexts), lanes)
-        yield "read_us", read / n, "us/query", n
+        calls[f"write_us {n}"] = partial(lanes.write, full, *batch)
+        calls[f"read_us {n}"] = partial(lanes.read, full, queries, times, contexts)
+    taken = timing.rounds(calls, lanes.device)
+    for n in SIZES:
+        yield "write_us", taken[f"write_us {n}"], "us/event", n
+        yield "read_us", taken[f"read_us {n}"], "us/query", n
     written, state = [], full
     for _ in range(SINGLE_WRITES):
         after = lanes.write(state, *events(1))
@@ -124,10 +141,13 @@ def _forecaster(
     for _ in range(_warm_up(dictated)):
         _, state = lanes.predict(lanes.observe(state, rows(1)[:, 0], recent), window)
     row = rows(1)[:, 0]
-    observe = _median_us(lambda: lanes.observe(state, row, recent), lanes, ONLINE_REPEATS)
-    yield "observe_us", observe, "us/row", None
-    predict = _median_us(lambda: lanes.predict(state, window), lanes, ONLINE_REPEATS)
-    yield "predict_us", predict, "us/forecast", None
+    calls = {
+        "observe_us": lambda: lanes.observe(state, row, recent),
+        "predict_us": lambda: lanes.predict(state, window),
+    }
+    taken = timing.rounds(calls, lanes.device, repeats=ONLINE_REPEATS)
+    yield "observe_us", taken["observe_us"], "us/row", None
+    yield "predict_us", taken["predict_us"], "us/forecast", None
     written = []
     for _ in range(SINGLE_WRITES):
         after = lanes.observe(state, rows(1)[:, 0], recent)
@@ -146,20 +166,3 @@ def changed_floats(before: State, after: State) -> float:
             changed = bits.reshape(-1, old.element_size()).any(-1).sum()
             total += float(changed) * old.element_size() / 4
     return total
-
-
-def _median_us(call: Callable[[], Any], lanes: Lanes, repeats: int = REPEATS) -> float:
-    """Median time of one call in microseconds, after one call to warm up."""
-    taken = []
-    for _ in range(repeats + 1):
-        _synchronize(lanes.device)
-        start = time.perf_counter()
-        call()
-        _synchronize(lanes.device)
-        taken.append((time.perf_counter() - start) * 1e6)
-    return statistics.median(taken[1:])
-
-
-def _synchronize(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)

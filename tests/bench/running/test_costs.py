@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import statistics
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from torch import Tensor
 from bench.lanes import Lanes
 from bench.plan import Cell
 from bench.running import costs
+from bench.running.timing import REPEATS, Timing
 from memories.base import OnlineForecaster, State
 from tests.bench.small_runs import DRIFT, plan_of, suite_text
 
@@ -74,22 +76,10 @@ def test_costs_are_perf_metrics_that_are_never_tested(tmp_path: Path) -> None:
         assert (metric["kind"], metric["primary"], metric["direction"]) == ("perf", False, "lower")
 
 
-def test_the_median_of_five_calls_is_taken_after_one_to_warm_up(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    """Calls that take 100 (not counted), 1, 9, 2, 8, 3 seconds by the clock: median 3."""
-    ticks = iter([0, 100, 0, 1, 0, 9, 0, 2, 0, 8, 0, 3])
-    monkeypatch.setattr("bench.running.costs.time.perf_counter", lambda: float(next(ticks)))
-    calls = []
-    lanes = type("OnCpu", (), {"device": torch.device("cpu")})()
-    assert costs._median_us(lambda: calls.append(1), lanes) == 3e6
-    assert len(calls) == 6
-
-
 def test_a_forecaster_is_timed_when_it_has_errors_to_use(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """30 rows, or H + 1 if that is more, are observed before; then 30 and 30 calls are timed."""
+    """30 rows, or H + 1 if that is more, are observed before; then 30 rounds are timed."""
     before: list[str] = []
     timed: list[int] = []
     warm_up: list[int] = []
@@ -99,19 +89,29 @@ def test_a_forecaster_is_timed_when_it_has_errors_to_use(
         before.append("observe")
         return observe(lanes, *given)
 
-    def median(call: Any, lanes: Lanes, repeats: int) -> float:
+    def rounds(calls: Any, device: Any, *, repeats: int) -> dict[str, Timing]:
         timed.append(repeats)
         warm_up.append(len(before))
-        return 1.0
+        return {name: Timing((1.0,), (1.0,)) for name in calls}
 
     monkeypatch.setattr(Lanes, "observe", counting)
-    monkeypatch.setattr(costs, "_median_us", median)
+    monkeypatch.setattr(costs.timing, "rounds", rounds)
     for horizon, rows in ((4, 30), (40, 41)):
         before.clear()
         longer = DRIFT.replace("horizon: 4", f"horizon: {horizon}").replace("600", "900")
         measured(cell(tmp_path, "frozen", longer))
-        assert warm_up[-2:] == [rows, rows]
-    assert timed == [30] * 4
+        assert warm_up[-1] == rows
+    assert timed == [30] * 2
+
+
+def test_times_carry_their_repeats_per_event_and_counts_carry_none(tmp_path: Path) -> None:
+    found = {(m["name"], m.get("x")): m for m in costs.measure(cell(tmp_path, "delta"), "cpu")}
+    assert "repeats" not in found["floats_written", None]
+    write = found["write_us", 256.0]
+    assert len(write["repeats"]) == len(write["calibrated"]) == REPEATS
+    assert write["value"] == pytest.approx(statistics.median(write["repeats"]), rel=1e-5)
+    single = found["write_us", 1.0]
+    assert write["value"] < single["value"], "one call for 256 events is cheaper per event"
 
 
 class Bounded(OnlineForecaster):
