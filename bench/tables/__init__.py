@@ -8,10 +8,10 @@ from __future__ import annotations
 from typing import Literal, get_args
 
 from bench.compare.model import Comparison
-from bench.tables import csv_table, json_table, latex, markdown
+from bench.tables import csv_table, html, json_table, latex, markdown
 from bench.tables.grid import Spread
 
-Format = Literal["markdown", "latex", "csv", "json"]
+Format = Literal["markdown", "latex", "html", "csv", "json"]
 FORMATS: tuple[Format, ...] = get_args(Format)
 
 
@@ -21,15 +21,17 @@ def render(
     *,
     spread: Spread = "ci",
     digits: int | None = None,
+    transpose: bool = False,
     ascii_only: bool = False,
 ) -> str:
     """The comparison as text ending in a newline, without escape codes.
 
     Args:
         comparison: What `bench.compare.compare` returned.
-        format: ``markdown``, ``latex``, ``csv`` or ``json``.
+        format: ``markdown``, ``latex``, ``html``, ``csv`` or ``json``.
         spread: What stands beside a mean; ``csv`` and ``json`` hold all of them.
         digits: Decimal places; ``csv`` and ``json`` have full precision.
+        transpose: Whether an overview has a row per task; ``csv`` and ``json`` have none.
         ascii_only: Whether Markdown has to do with ASCII signs.
     """
     if format == "csv":
@@ -37,5 +39,9 @@ def render(
     if format == "json":
         return json_table.render(comparison)
     if format == "latex":
-        return latex.render(comparison, spread=spread, digits=digits)
-    return markdown.render(comparison, spread=spread, digits=digits, ascii_only=ascii_only)
+        return latex.render(comparison, spread=spread, digits=digits, transpose=transpose)
+    if format == "html":
+        return html.render(comparison, spread=spread, digits=digits, transpose=transpose)
+    return markdown.render(
+        comparison, spread=spread, digits=digits, transpose=transpose, ascii_only=ascii_only
+    )

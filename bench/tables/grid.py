@@ -1,20 +1,22 @@
-"""The table as text cells, built once; each format only decides how to draw them."""
+"""A table as text cells, built once; each format only decides how to draw them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal, TypeAlias, get_args
 
-from bench.compare.model import Comparison, Contrast, Mark, Row, Section
-from bench.stats.intervals import Interval
-from bench.tables import digits as write
-from bench.tables.symbols import MEANINGS, UNICODE
+from bench.stats.pairing import Direction
+from bench.tables.symbols import MEANINGS, UNICODE, Sign
 
 Spread = Literal["ci", "sd", "sem", "none"]
 SPREADS: tuple[Spread, ...] = get_args(Spread)
-ARROWS = {"lower": "↓", "higher": "↑"}
-CORRECTION_NAMES = {"holm": "Holm", "bh": "BH", "hommel": "Hommel", "bonferroni": "Bonferroni"}
+ARROWS: dict[Direction, str] = {"lower": "↓", "higher": "↑"}
+
+Wide: TypeAlias = Literal["spill", "split", "turn"]
+"""What becomes of a table that is wider than the page: ``spill`` puts the columns that do not
+fit on a second line of each row; ``split``, for columns that are alike, cuts it into several;
+``turn`` does so too, with a column per row where that makes fewer."""
 
 
 @dataclass(frozen=True)
@@ -26,260 +28,109 @@ class Cell:
         bold: Whether it is the best of its column.
         underline: Whether it is the second best.
         marks: Signs after the text.
+        value: The number behind the text, to sort by; None for words and holes.
     """
 
     text: str
     bold: bool = False
     underline: bool = False
-    marks: tuple[Mark, ...] = ()
+    marks: tuple[Sign, ...] = ()
+    value: float | None = None
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a table in the making.
+
+    Attributes:
+        name: Its header.
+        cells: Its cells, one per row.
+        numeric: Whether it holds numbers, whose decimal points line up.
+        group: The head over it and its neighbours of the same name; empty for none.
+    """
+
+    name: str
+    cells: tuple[Cell, ...]
+    numeric: bool = True
+    group: str = ""
 
 
 @dataclass(frozen=True)
 class Grid:
-    """One leaderboard.
+    """One table.
 
     Attributes:
-        title: Task point, metric and unit.
+        title: What it is about.
         header: Column names.
-        rows: Cells, one tuple per row.
+        rows: Cells, one tuple per row; the first cell names the row.
         numeric: Which columns hold numbers, whose decimal points line up.
+        groups: Heads over neighbouring columns, each with the number of columns below it; empty,
+            or as many columns as there are.
+        wide: What becomes of it where it is wider than the page.
+        notes: Sentences about this table alone, to stand right below it.
     """
 
     title: str
     header: tuple[str, ...]
     rows: tuple[tuple[Cell, ...], ...]
     numeric: tuple[bool, ...]
+    groups: tuple[tuple[str, int], ...] = ()
+    wide: Wide = "spill"
+    notes: tuple[str, ...] = ()
+
+    @property
+    def heads(self) -> tuple[str, ...]:
+        """The head over each column; empty where there is none."""
+        if not self.groups:
+            return ("",) * len(self.header)
+        return tuple(name for name, span in self.groups for _ in range(span))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Column names on one line, with the head of their group before them."""
+        pairs = zip(self.heads, self.header, strict=True)
+        return tuple(f"{head}: {name}" if head else name for head, name in pairs)
 
 
 @dataclass(frozen=True)
 class Sheet:
-    """All leaderboards of a comparison, and the sentences below them."""
+    """All tables of a comparison, and the sentences below them."""
 
     grids: tuple[Grid, ...]
     footer: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class _Column:
-    name: str
-    cells: tuple[Cell, ...]
-    numeric: bool = True
-
-
-def build(comparison: Comparison, *, spread: Spread = "ci", digits: int | None = None) -> Sheet:
-    """The comparison as text.
-
-    Args:
-        comparison: What `bench.compare.compare` returned.
-        spread: What stands beside a mean: its 95% interval, the sample sd over seeds, the
-            standard error, or nothing.
-        digits: Decimal places; default as many as the spread over seeds supports.
-    """
-    grids = []
-    for section in comparison.sections:
-        grids.append(_leaderboard(comparison, section, spread, digits))
-        if comparison.options.mode == "all-pairs" and section.contrasts:
-            grids.append(_pair_table(comparison, section, digits))
-    return Sheet(
-        tuple(grids), (_spread_note(comparison, spread), *_legend(grids), *comparison.notes)
-    )
-
-
-def _leaderboard(
-    comparison: Comparison, section: Section, spread: Spread, digits: int | None
+def grid_of(
+    title: str, columns: Sequence[Column], *, wide: Wide = "spill", notes: Sequence[str] = ()
 ) -> Grid:
-    options = comparison.options
-    against: dict[str, Contrast] = {}
-    if options.mode != "all-pairs":
-        against = {contrast.label: contrast for contrast in section.contrasts}
-    columns = [
-        _Column("memory", tuple(Cell(row.label) for row in section.rows), numeric=False),
-        _Column(
-            _metric_name(section, spread),
-            tuple(_mean(row, section, spread, digits) for row in section.rows),
-        ),
-    ]
-    if against:
-        other = section.contrasts[0].against
-        found = [against.get(row.label) for row in section.rows]
-        columns += _contrast_columns(f"vs {other}", found, comparison, digits)
-    if any(row.fill is not None for row in section.rows):
-        columns.append(_Column("budget used", tuple(_fill(row) for row in section.rows)))
-    columns.append(_Column("n", tuple(Cell(str(row.n)) for row in section.rows)))
-    notes = tuple(Cell(_row_note(row, against.get(row.label), digits)) for row in section.rows)
-    columns.append(_Column("note", notes, numeric=False))
-    return _grid(_title(section), columns)
-
-
-def _pair_table(comparison: Comparison, section: Section, digits: int | None) -> Grid:
-    pairs = section.contrasts
-    names = tuple(Cell(f"{pair.label} - {pair.against}") for pair in pairs)
-    columns = [_Column("pair", names, numeric=False)]
-    columns += _contrast_columns("difference", list(pairs), comparison, digits)
-    columns.append(_Column("n", tuple(Cell(str(pair.n)) for pair in pairs)))
-    notes = tuple(Cell(_open_question(pair, digits)) for pair in pairs)
-    columns.append(_Column("note", notes, numeric=False))
-    return _grid(f"{_title(section)}, pairs", columns)
-
-
-def _grid(title: str, columns: Sequence[_Column]) -> Grid:
+    """The table of these columns; a column ``note`` in which no row says anything is left out."""
     used = [c for c in columns if c.name != "note" or any(cell.text for cell in c.cells)]
     return Grid(
         title=title,
         header=tuple(column.name for column in used),
         rows=tuple(zip(*(column.cells for column in used), strict=True)),
         numeric=tuple(column.numeric for column in used),
+        groups=grouped([column.group for column in used]),
+        wide=wide,
+        notes=tuple(notes),
     )
 
 
-def _title(section: Section) -> str:
-    metric = section.metric or "failed before any metric was known"
-    at = f" at {section.x:g}" if section.x is not None else ""
-    unit = f" ({section.unit})" if section.unit else ""
-    better = f", {section.direction} is better" if section.metric else ""
-    return f"{section.task_label}: {metric}{at}{unit}{better}"
+def grouped(heads: Sequence[str]) -> tuple[tuple[str, int], ...]:
+    """Equal neighbouring heads with their number; empty if there is no head at all."""
+    if not any(heads):
+        return ()
+    groups: list[tuple[str, int]] = []
+    for head in heads:
+        if groups and head and groups[-1][0] == head:
+            groups[-1] = (head, groups[-1][1] + 1)
+        else:
+            groups.append((head, 1))
+    return tuple(groups)
 
 
-def _metric_name(section: Section, spread: Spread) -> str:
-    beside = {"ci": " [95% CI]", "sd": " ± sd", "sem": " ± sem", "none": ""}[spread]
-    if not section.metric:
-        return "result"
-    return f"{section.metric} {ARROWS[section.direction]}{beside}"
-
-
-def _mean(row: Row, section: Section, spread: Spread, digits: int | None) -> Cell:
-    if row.mean is None:
-        return Cell(_absence(row))
-    marks: tuple[Mark, ...] = ()
-    if row.deterministic:
-        marks = ("det",)
-    elif row.state == "partial":
-        marks = ("partial",)
-    return Cell(
-        _mean_text(row, section, spread, digits),
-        bold=row.standing == "best",
-        underline=row.standing == "second",
-        marks=marks,
-    )
-
-
-def _mean_text(row: Row, section: Section, spread: Spread, digits: int | None) -> str:
-    assert row.mean is not None
-    if section.kind == "static" and not row.sd and digits is None:
-        text = write.count(row.mean)
-    else:
-        decimals = write.decimals_of(row.sd, row.mean, digits)
-        text = write.number(row.mean, decimals)
-        if row.sd and spread == "ci" and row.interval is not None:
-            text += " " + _brackets(row.interval, decimals)
-        elif row.sd and spread in ("sd", "sem"):
-            error = row.sd if spread == "sd" else row.sd / row.n**0.5
-            text += f" ± {write.number(error, decimals)}"
-    if row.state == "partial":
-        return f"{text} ({row.n}/{row.n_planned})"
-    if row.all_equal and section.kind != "static":
-        return f"{text} (n={row.n}, all equal)"
-    return text
-
-
-def _fill(row: Row) -> Cell:
-    return Cell("-" if row.fill is None else f"{row.fill:.1%}")
-
-
-def _absence(row: Row) -> str:
-    if row.state == "skipped":
-        return "n/a"
-    if row.state == "missing":
-        return "-- missing"
-    return "fail:" + ",".join(sorted({failure.status for failure in row.failures}))
-
-
-def _brackets(interval: Interval, decimals: int) -> str:
-    ends = (write.number(end, decimals) for end in (interval.lo, interval.hi))
-    return f"[{', '.join(ends)}]"
-
-
-def _contrast_columns(
-    name: str, contrasts: Sequence[Contrast | None], comparison: Comparison, digits: int | None
-) -> list[_Column]:
-    """Difference, adjusted p and sign-flip p; the p columns only where something was tested."""
-    columns = [_Column(f"{name} [95% CI]", tuple(_difference(c, digits) for c in contrasts))]
-    if any(c is not None and c.p_adjusted is not None for c in contrasts):
-        options = comparison.options
-        adjusted = options.correction != "none" and options.family != "none"
-        correction = CORRECTION_NAMES[options.correction] if adjusted else "raw"
-        columns.append(_Column(f"p ({correction})", tuple(_p(c) for c in contrasts)))
-    tests = [c.significance for c in contrasts if c is not None and c.significance is not None]
-    if any(test.test == "t" for test in tests):
-        columns.append(_Column("sign-flip p", tuple(_flip(c) for c in contrasts)))
-    return columns
-
-
-def _difference(contrast: Contrast | None, digits: int | None) -> Cell:
-    if contrast is None or contrast.difference is None:
-        return Cell("-")
-    decimals = write.decimals_of(contrast.sd, contrast.difference, digits)
-    text = write.signed(contrast.difference, decimals)
-    interval = contrast.interval
-    if interval is not None and interval.lo < interval.hi:
-        ends = (write.signed(end, decimals) for end in (interval.lo, interval.hi))
-        text += f" [{', '.join(ends)}]"
-    return Cell(text)
-
-
-def _p(contrast: Contrast | None) -> Cell:
-    if contrast is None or contrast.p_adjusted is None:
-        return Cell("-")
-    if contrast.significance is None:
-        return Cell("-")
-    return Cell(write.p_value(contrast.p_adjusted), marks=contrast.marks)
-
-
-def _flip(contrast: Contrast | None) -> Cell:
-    test = None if contrast is None else contrast.significance
-    return Cell("-" if test is None or test.p_flip is None else write.p_value(test.p_flip))
-
-
-def _row_note(row: Row, contrast: Contrast | None, digits: int | None) -> str:
-    parts: list[str] = [] if row.state == "complete" else [row.state]
-    parts += [*row.marks, *(["at chance"] if row.at_chance else [])]
-    if contrast is not None and contrast.verdict != "fail":
-        parts.append(_open_question(contrast, digits))
-        if contrast.unpaired is None and row.seeds and contrast.n != row.n:
-            parts.append(f"{contrast.n} pairs")
-    return "; ".join(part for part in parts if part)
-
-
-def _open_question(contrast: Contrast, digits: int | None) -> str:
-    """The verdict, and where it is open, what would settle it."""
-    verdict = contrast.verdict
-    if verdict == "untested":
-        return ""
-    if verdict == "n.s." and contrast.significance is not None and contrast.significance.tie:
-        return "tie"
-    if verdict == "n.s." and contrast.unresolvable:
-        return f"n.s.: unresolvable at n={contrast.n}"
-    if verdict != "n.s." or contrast.detectable is None:
-        return verdict
-    decimals = write.decimals_of(contrast.sd, contrast.detectable, digits)
-    seeds = "> 200" if contrast.seeds_needed is None else f"about {contrast.seeds_needed}"
-    return f"n.s.: detects {write.number(contrast.detectable, decimals)}; needs {seeds} seeds"
-
-
-def _spread_note(comparison: Comparison, spread: Spread) -> str:
-    method = {"t": "t", "bca": "BCa bootstrap", "percentile": "percentile bootstrap"}
-    interval = f"95% {method[comparison.options.ci]} interval over seeds"
-    if spread == "ci":
-        return f"[..] is the {interval}."
-    beside = {
-        "sd": "After ± stands the sample standard deviation over seeds. ",
-        "sem": "After ± stands the standard error of the mean over seeds. ",
-        "none": "",
-    }[spread]
-    return f"{beside}[..] of a difference is its {interval}."
-
-
-def _legend(grids: Sequence[Grid]) -> list[str]:
+def legend(grids: Sequence[Grid]) -> list[str]:
+    """The meaning of every sign that these tables use, as one sentence or none."""
     cells = [cell for grid in grids for row in grid.rows for cell in row]
     used = {mark for cell in cells for mark in cell.marks}
     parts = [f"{UNICODE[mark]} {MEANINGS[mark]}" for mark in UNICODE if mark in used]

@@ -10,6 +10,7 @@ from dataclasses import asdict
 from typing import Any
 
 from bench.compare.model import Comparison, Failure, Row, Section
+from bench.tables import published
 from bench.tables.long_format import contrast_fields, row_fields, section_fields
 
 SCHEMA = "memb-compare/1"
@@ -27,15 +28,19 @@ def document(comparison: Comparison) -> dict[str, Any]:
     found = {
         "schema": SCHEMA,
         "suite": comparison.suite,
+        "suite_hash": comparison.suite_hash,
         "options": options,
         "labels": list(comparison.labels),
         "states": dict(sorted(states.items())),
         "families": [asdict(family) for family in comparison.families],
+        "time_families": [asdict(family) for family in comparison.time_families],
         "sections": [_section(section) for section in comparison.sections],
+        "overall": [asdict(overall) for overall in comparison.overall],
         "dropped": list(comparison.dropped),
         "seeds_extended": comparison.seeds_extended,
         "notes": list(comparison.notes),
         "runs": [dict(run) for run in comparison.runs],
+        "published": published.document(comparison),
     }
     return {key: _strict(value) for key, value in found.items()}
 

@@ -97,6 +97,8 @@ def contrast_fields(contrast: Contrast) -> dict[str, Value]:
         "detectable": _inferred(contrast.detectable),
         "seeds_needed": contrast.seeds_needed,
         **_equivalence(contrast),
+        **_time(contrast),
+        **_outperformance(contrast),
         "verdict": contrast.verdict,
         "marks": " ".join(contrast.marks),
     }
@@ -117,8 +119,38 @@ def _effects(contrast: Contrast) -> dict[str, Value]:
 def _equivalence(contrast: Contrast) -> dict[str, Value]:
     found = contrast.equivalence
     return {
-        "margin": found.margin if found else None,
+        "margin": _inferred(contrast.margin),
         "p_equivalence": _inferred(found.p) if found else None,
+    }
+
+
+def _time(contrast: Contrast) -> dict[str, Value]:
+    """The test over time: the statistic that decides, and the one that papers report."""
+    time = contrast.time
+    test, hln = (time.decision, time.reported) if time else (None, None)
+    return {
+        "time_origins": time.origins if time else None,
+        "time_horizon": time.horizon if time else None,
+        "time_gap": time.gap if time else None,
+        "time_error": _inferred(test.error) if test else None,
+        "time_statistic": _inferred(test.statistic) if test else None,
+        "time_df": test.df if test else None,
+        "time_p_raw": _inferred(test.p) if test else None,
+        "time_p_adjusted": _inferred(time.p_adjusted) if time else None,
+        "time_unsettled": time.unsettled if time else None,
+        "time_equivalent": time.equivalent if time else None,
+        "time_hln": _inferred(hln.statistic) if hln else None,
+        "time_hln_p": _inferred(hln.p) if hln else None,
+        "time_hln_undefined": hln.undefined if hln else None,
+        "time_hln_unstable": hln.unstable if hln else None,
+    }
+
+
+def _outperformance(contrast: Contrast) -> dict[str, Value]:
+    found = contrast.outperformance
+    return {
+        **_ends("outperformance", found.interval if found else None),
+        "meaning": found.meaning if found else None,
     }
 
 

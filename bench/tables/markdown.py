@@ -1,4 +1,4 @@
-"""Leaderboards as Markdown pipe tables."""
+"""Tables as Markdown pipe tables."""
 
 from __future__ import annotations
 
@@ -7,8 +7,12 @@ from collections.abc import Callable
 from tabulate import tabulate
 
 from bench.compare.model import Comparison
-from bench.tables.grid import Cell, Grid, Sheet, Spread, build
+from bench.tables.grid import Cell, Grid, Sheet, Spread
+from bench.tables.sheet import build
 from bench.tables.symbols import UNICODE, to_ascii
+
+SPECIAL = "\\|*_<~`&$"
+"""Characters that Markdown, or a site that shows it, reads as something else than themselves."""
 
 
 def render(
@@ -16,10 +20,12 @@ def render(
     *,
     spread: Spread = "ci",
     digits: int | None = None,
+    transpose: bool = False,
     ascii_only: bool = False,
 ) -> str:
-    """The leaderboards and their footer; best in bold, second best in ``<u>``."""
-    return render_sheet(build(comparison, spread=spread, digits=digits), ascii_only=ascii_only)
+    """The tables and their footer; best in bold, second best in ``<u>``."""
+    sheet = build(comparison, spread=spread, digits=digits, transpose=transpose)
+    return render_sheet(sheet, ascii_only=ascii_only)
 
 
 def render_sheet(sheet: Sheet, *, ascii_only: bool = False) -> str:
@@ -33,10 +39,11 @@ def render_sheet(sheet: Sheet, *, ascii_only: bool = False) -> str:
 def _table(grid: Grid, write: Callable[[str], str]) -> str:
     # signs are replaced before the columns are padded, or they would no longer line up
     rows = [[write(_cell(cell)) for cell in row] for row in grid.rows]
-    header = [write(_escape(name)) for name in grid.header]
+    header = [write(_escape(name)) for name in grid.names]
     # tabulate reads "0.10" as the number 0.1 unless told not to
     body = tabulate(rows, headers=header, tablefmt="pipe", disable_numparse=True)
-    return f"### {_escape(grid.title)}\n\n{body}"
+    notes = [write(_escape(note)) for note in grid.notes]
+    return "\n\n".join([f"### {write(_escape(grid.title))}", body, *notes])
 
 
 def _cell(cell: Cell) -> str:
@@ -49,6 +56,6 @@ def _cell(cell: Cell) -> str:
 
 
 def _escape(text: str) -> str:
-    for character in ("\\", "|", "*", "_", "<", "~", "`"):
+    for character in SPECIAL:
         text = text.replace(character, "\\" + character)
     return " ".join(text.split())

@@ -10,7 +10,7 @@ from dataclasses import asdict
 
 from bench.compare.pareto import BATCH, Front, Point
 from bench.tables import digits as write
-from bench.tables import latex, markdown
+from bench.tables import html, latex, markdown
 from bench.tables.grid import ARROWS, Cell, Grid, Sheet
 
 SCHEMA = "memb-pareto/1"
@@ -39,7 +39,7 @@ def _times(fronts: Sequence[Front]) -> list[str]:
     found = []
     if any(not front.online for front in fronts):
         found.append(
-            f"Times per query and per event, in batches of {BATCH:.0f}, one lane, median of 5, on "
+            f"Times per query and per event, in batches of {BATCH:.0f}, one lane, median of 10, on "
             "the machine of the run."
         )
     if any(front.online for front in fronts):
@@ -51,12 +51,14 @@ def _times(fronts: Sequence[Front]) -> list[str]:
 
 
 def render(fronts: Sequence[Front], format: str) -> str:
-    """The fronts as text: ``markdown``, ``latex``, ``csv`` or ``json``."""
+    """The fronts as text: ``markdown``, ``latex``, ``html``, ``csv`` or ``json``."""
     if format == "json":
         found = {"schema": SCHEMA, "fronts": [asdict(front) for front in fronts]}
         return json.dumps(found, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     if format == "csv":
         return _csv(fronts)
+    if format == "html":
+        return html.render_sheet(sheet(fronts), "memb compare --pareto")
     if format == "latex":
         return latex.render_sheet(sheet(fronts))
     return markdown.render_sheet(sheet(fronts))

@@ -3,29 +3,60 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Literal, TypeAlias
 
 from bench.compare.model import Mark
 
-UNICODE: Mapping[Mark, str] = {
+Sign: TypeAlias = Mark | Literal["all-equal"]
+"""What may stand after the text of a cell: the marks of a verdict, and what a compact cell
+has no room to say in words."""
+
+UNICODE: Mapping[Sign, str] = {
+    "det": "det",
+    "all-equal": "≡",
+    "partial": "!",
     "better": "†",
     "worse": "‡",
     "fragile": "~",
     "within-margin": "(<tol)",
-    "partial": "!",
-    "det": "det",
     "not-separated": "=",
 }
 """Each mark's sign."""
 
-_ASCII = str.maketrans({"†": "+", "‡": "-", "±": "+-", "↓": "(lower)", "↑": "(higher)"})
+_ASCII = str.maketrans(
+    {
+        "†": "+",
+        "‡": "-",
+        "±": "+-",
+        "↓": "(lower)",
+        "↑": "(higher)",
+        "≡": "==",
+        "≥": ">=",
+        "≤": "<=",
+        "×": "x",
+        "–": "-",
+        "—": "-",
+        "−": "-",
+        "…": "...",
+        "·": "-",
+        "µ": "u",
+        "²": "2",
+        "χ": "chi",
+        "─": "-",
+        "“": '"',
+        "”": '"',
+        "’": "'",
+    }
+)
 
-MEANINGS: Mapping[Mark, str] = {
+MEANINGS: Mapping[Sign, str] = {
+    "det": "one value that holds for every seed",
+    "all-equal": "the same value on every seed",
+    "partial": "some seeds failed, and those left are a biased sample, never shown as best",
     "better": "better, after correction",
     "worse": "worse, after correction",
     "fragile": "significance hangs on one seed",
     "within-margin": "significant, but within the margin that does not matter",
-    "partial": "some seeds failed, and those left are a biased sample, never shown as best",
-    "det": "one value that holds for every seed",
     "not-separated": "not separated from the best",
 }
 """Each mark in words, for the legend."""

@@ -44,6 +44,21 @@ def comparison(**options: str) -> Comparison:
     return compare(frame, **options)  # type: ignore[arg-type]
 
 
+def suite() -> Comparison:
+    """Four blocks and five memories, one of them failing: ranks and scores over a suite."""
+    builder = FrameBuilder()
+    shifts = {"linear-assoc": 0.0, "delta": -0.1, "hebb": 0.004, "ridge": -0.05, "sick": 0.1}
+    for j, task in enumerate(("recall", "mqar", "order", "serial")):
+        for i, (label, shift) in enumerate(shifts.items()):
+            base = [0.405, 0.417, 0.397, 0.409, 0.418]
+            noise = [0.002 * ((3 * i + 2 * j + s * (i + 1)) % 7) for s in range(5)]
+            values: list[float | str] = [a + b + shift for a, b in zip(base, noise, strict=True)]
+            if (label, task) == ("sick", "order"):
+                values = ["oom"] * 5
+            builder.cell(label, values, task=task)
+    return compare(builder.frame(reference="linear-assoc", suite="golden-suite"))
+
+
 def check(name: str, text: str) -> None:
     """Fail unless the text equals the golden file; write it if ``MEMB_GOLDEN=write``.
 

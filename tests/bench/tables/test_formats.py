@@ -13,8 +13,9 @@ from rich.console import Console
 
 from bench.compare import compare
 from bench.tables import FORMATS, Format, render
-from bench.tables.grid import SPREADS, Spread, build
+from bench.tables.grid import SPREADS, Spread
 from bench.tables.rich_table import show
+from bench.tables.sheet import build
 from tests.bench.frames import FrameBuilder, Metric
 from tests.bench.tables.golden import comparison
 
@@ -113,7 +114,7 @@ def test_latex_escapes_everything_it_reads_as_a_command() -> None:
     assert r"near\_twin\textbar{}x" in text
     assert r"100\% of \$x\_\{1\} \& more" in text
     assert r"\toprule" in text and r"\usepackage{booktabs}" in text
-    assert text.count(r"\begin{tabular}") == text.count(r"\end{tabular}") == 3
+    assert text.count(r"\begin{tabular}") == text.count(r"\end{tabular}") == 4
 
 
 def test_a_pipe_gets_whole_lines_without_trailing_blanks() -> None:
@@ -169,11 +170,11 @@ def test_what_stands_beside_a_mean(spread: Spread, expected: str) -> None:
     """Losses .405 .417 .397 .409 .418: sd .0086718, standard error .0038781."""
     assert spread in SPREADS
     sheet = build(comparison(), spread=spread)
-    assert sheet.grids[0].rows[0][1].text == expected
+    assert sheet.grids[1].rows[0][1].text == expected
 
 
 def test_digits_are_those_asked_for() -> None:
-    assert build(comparison(), digits=2).grids[0].rows[0][1].text == "0.41 [0.40, 0.42]"
+    assert build(comparison(), digits=2).grids[1].rows[0][1].text == "0.41 [0.40, 0.42]"
 
 
 def test_exact_counts_are_written_in_full() -> None:

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from bench.tables import Format, render
 from bench.tables.rich_table import show
-from tests.bench.tables.golden import check, comparison
+from tests.bench.tables.golden import check, comparison, suite
 
 
 def plain(width: int = 80, **options: Any) -> str:
@@ -23,10 +23,30 @@ def plain(width: int = 80, **options: Any) -> str:
 
 @pytest.mark.parametrize(
     ("format", "suffix"),
-    [("markdown", "md"), ("latex", "tex"), ("csv", "csv"), ("json", "json")],
+    [("markdown", "md"), ("latex", "tex"), ("html", "html"), ("csv", "csv"), ("json", "json")],
 )
 def test_leaderboard(format: Format, suffix: str) -> None:
     check(f"leaderboard.{suffix}", render(comparison(), format))
+
+
+@pytest.mark.parametrize(
+    ("format", "suffix"), [("markdown", "md"), ("latex", "tex"), ("html", "html")]
+)
+def test_a_whole_suite(format: Format, suffix: str) -> None:
+    check(f"suite.{suffix}", render(suite(), format))
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_a_whole_suite_on_a_terminal(width: int) -> None:
+    out = io.StringIO()
+    show(suite(), Console(file=out, width=width, force_terminal=True, color_system=None))
+    check(f"suite-{width}.txt", out.getvalue())
+
+
+def test_leaderboard_on_a_terminal() -> None:
+    out = io.StringIO()
+    show(comparison(), Console(file=out, width=80, force_terminal=True, color_system=None))
+    check("leaderboard-80.txt", out.getvalue())
 
 
 def test_leaderboard_in_a_pipe() -> None:
