@@ -7,12 +7,15 @@ import statistics
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from bench.compare.model import Failure, Row, Section, State
-from bench.compare.records import FAILURES, Number, TaskPoint
+from bench.compare.records import FAILURES, Number, TaskPoint, bare
 from bench.errors import MembError
 from bench.stats.pairing import Direction
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,23 @@ class Wanted:
         if number.kind == "perf":
             return self.everything
         return number.x is None and (self.everything or number.primary)
+
+    def among(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """The rows that sections are made from, without those that none takes.
+
+        Of each trial one row stays at least, and all of one that failed: that it was planned,
+        and what became of it, is told by them.
+        """
+        attrs, frame = frame.attrs, bare(frame)
+        if self.metrics is not None:
+            taken = frame["metric"].isin(self.metrics)
+        else:
+            scalar = frame["x"].isna() & (self.everything | frame["primary"].eq(True))
+            taken = scalar.where(frame["kind"].ne("perf"), self.everything)
+        first = ~frame.duplicated(["task_label", "label", "run", "seed", "trial_key"])
+        kept = frame[taken | first | frame["status"].ne("ok")]
+        kept.attrs = attrs
+        return kept
 
 
 def sections(point: TaskPoint, labels: Sequence[str], wanted: Wanted) -> list[Section]:
@@ -190,8 +210,11 @@ def _values(numbers: Iterable[Number]) -> dict[int | None, float]:
             found[number.seed].append(number)
     values = {}
     for seed, repeats in found.items():
-        distinct = {number.value for number in repeats}
         first = repeats[0]
+        if len(repeats) == 1:
+            values[seed] = first.value
+            continue
+        distinct = {number.value for number in repeats}
         if len(distinct) > 1 and first.kind != "perf":
             raise MembError(
                 f"'{first.label}' has {len(distinct)} values of {first.metric} for seed {seed}: "

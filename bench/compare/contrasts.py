@@ -11,8 +11,11 @@ import numpy as np
 
 from bench.compare.model import Contrast, Options, Section, Significance
 from bench.compare.pairs import Draft, drafts
+from bench.errors import MembError
 from bench.stats.equivalence import Equivalence, tost
 from bench.stats.intervals import Interval, TooFewForBootstrap, mean_interval
+from bench.stats.outperformance import LEAST_PAIRS as LEAST_FOR_OUTPERFORMANCE
+from bench.stats.outperformance import Outperformance, outperformance
 from bench.stats.paired import LEAST_PAIRS, PairedTest, choose, is_constant, paired_tests
 from bench.stats.permutation import smallest_p
 from bench.stats.student import Welch, paired_t, spread, welch
@@ -29,6 +32,24 @@ def contrasted(sections: Sequence[Section], options: Options) -> list[Section]:
         replace(section, contrasts=tuple(next(found) for _ in group))
         for section, group in zip(sections, by_section, strict=True)
     ]
+
+
+def refuse_undecidable(sections: Sequence[Section], options: Options) -> None:
+    """Nothing, unless outperformance is to be decided and no contrast has the pairs for it.
+
+    Raises:
+        MembError: Naming how many there are, and how many it takes.
+    """
+    found = [c for section in sections if section.tested for c in section.contrasts]
+    if not options.pab or any(c.outperformance is not None for c in found):
+        return
+    most = max((c.n for c in found if c.unpaired is None), default=0)
+    raise MembError(
+        f"whether a memory outperforms another is not decided below {LEAST_FOR_OUTPERFORMANCE} "
+        f"paired seeds, and there are at most {most}",
+        help=f"run the suite with --seeds {LEAST_FOR_OUTPERFORMANCE}, or leave out --pab: with "
+        "fewer seeds it errs in more than 5% of cases, either way",
+    )
 
 
 def _tested(flat: Sequence[Draft], options: Options) -> list[tuple[Draft, PairedTest | None]]:
@@ -55,6 +76,7 @@ def _tested(flat: Sequence[Draft], options: Options) -> list[tuple[Draft, Paired
 def _contrast(draft: Draft, test: PairedTest | None, options: Options) -> Contrast:
     two_samples = _welch(draft)
     difference, base = _difference(draft)
+    margin = _margin(draft, base, options)
     t, sd = _standardised(draft)
     return Contrast(
         label=draft.a.label,
@@ -69,7 +91,9 @@ def _contrast(draft: Draft, test: PairedTest | None, options: Options) -> Contra
         t=t,
         sd=sd,
         significance=_significance(draft, test, two_samples, options),
-        equivalence=_equivalence(draft, options),
+        margin=margin,
+        equivalence=_equivalence(draft, margin, options),
+        outperformance=_outperformance(draft, options),
     )
 
 
@@ -162,8 +186,22 @@ def _unpaired(draft: Draft, two_samples: Welch | None) -> Significance:
     return Significance("permutation", gap, None, p, None, 0.0, constant=True)
 
 
-def _equivalence(draft: Draft, options: Options) -> Equivalence | None:
-    margin = options.margins.get(draft.section.metric)
+def _margin(draft: Draft, base: float, options: Options) -> float | None:
+    """The margin in the metric's units; a share of a mean of 0 is none."""
+    tolerance = options.margins.get(draft.section.metric)
+    if tolerance is None or not draft.section.tested:
+        return None
+    return tolerance.margin(base) or None
+
+
+def _equivalence(draft: Draft, margin: float | None, options: Options) -> Equivalence | None:
     if margin is None or draft.unpaired or not draft.testable:
         return None
     return tost(draft.pairs.d, margin, alpha=options.alpha, resolution=draft.resolution)
+
+
+def _outperformance(draft: Draft, options: Options) -> Outperformance | None:
+    few = draft.pairs.n < LEAST_FOR_OUTPERFORMANCE
+    if not options.pab or few or draft.unpaired or not draft.section.tested:
+        return None
+    return outperformance(draft.pairs.d, rng=options.rng())

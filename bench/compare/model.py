@@ -9,12 +9,17 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
+from bench.compare.overall_model import Overall, Posthoc, Resample, Rows
+from bench.compare.published_model import Published
+from bench.compare.time_model import Claim, TimeTest
 from bench.stats import effects
 from bench.stats.corrections import Correction
 from bench.stats.equivalence import Equivalence
 from bench.stats.intervals import Interval, IntervalMethod
+from bench.stats.outperformance import Outperformance
 from bench.stats.paired import Test
 from bench.stats.pairing import Direction, Pairs
+from bench.tolerances import Tolerance
 
 Mode = Literal["vs-reference", "vs-best", "all-pairs"]
 FamilyScope = Literal["table", "task", "none"]
@@ -40,11 +45,17 @@ class Options:
         test: Test asked for.
         correction: Correction for many tests.
         family: Which tests are corrected together.
-        alpha: Significance level.
+        alpha: Significance level of each test: half of what was asked where two looks are planned.
         ci: Method of the 95% intervals.
         missing: What is done about incomplete cells.
+        rows: What is ranked over tasks: blocks of related tasks, or every task and metric.
+        posthoc: Tests of pairs of memories over those rows.
+        resample: What intervals of scores over tasks resample.
         all_metrics: Whether untested metrics are shown too.
-        margins: Differences that do not matter, by metric, in its units.
+        margins: Differences that do not matter, by metric.
+        claim: What a mark on a fixed series with stored losses rests on.
+        two_stage: Whether two looks at the results are planned, each at half the level.
+        pab: Whether it is decided which memories outperform others often enough to matter.
     """
 
     references: tuple[str, ...]
@@ -56,8 +67,14 @@ class Options:
     alpha: float
     ci: IntervalMethod
     missing: Missing
+    rows: Rows
+    posthoc: Posthoc
+    resample: Resample
     all_metrics: bool
-    margins: Mapping[str, float]
+    margins: Mapping[str, Tolerance]
+    claim: Claim
+    two_stage: bool
+    pab: bool
 
     def reference_on(self, labels: Collection[str]) -> str:
         """The reference among these labels, or the first one where none is among them."""
@@ -191,7 +208,10 @@ class Contrast:
         t: Paired t statistic behind the effect sizes; None below 3 pairs or if undefined.
         sd: Standard deviation of the oriented differences, not below the resolution floor.
         significance: Outcome of the test; None where nothing could be tested.
-        equivalence: Outcome of the equivalence test, if a margin was given.
+        margin: Largest difference that does not matter, in the metric's units; None without one.
+        equivalence: Outcome of the equivalence test over seeds, if there is a margin.
+        outperformance: Whether it wins often enough to matter; None unless asked for and decidable.
+        time: The test over time; None unless the series is fixed and losses are stored.
         p_adjusted: p after correction within the family; None outside of a family.
         verdict: The word for it.
         marks: Signs to print beside it.
@@ -213,7 +233,10 @@ class Contrast:
     t: float | None
     sd: float | None
     significance: Significance | None
+    margin: float | None
     equivalence: Equivalence | None
+    outperformance: Outperformance | None = None
+    time: TimeTest | None = None
     p_adjusted: float | None = None
     verdict: Verdict = "untested"
     marks: tuple[Mark, ...] = ()
@@ -287,6 +310,8 @@ class Section:
         rows: One per memory, in the suite's order.
         contrasts: One per pair compared.
         best: Label of the best complete cell, first among ties; None without one.
+        losses: Name of the stored per-origin losses whose mean the metric is, where they count
+            for claims; empty otherwise.
     """
 
     task: str
@@ -307,6 +332,7 @@ class Section:
     rows: tuple[Row, ...]
     contrasts: tuple[Contrast, ...] = ()
     best: str | None = None
+    losses: str = ""
 
     def row(self, label: str) -> Row | None:
         """The row of a memory; None if the plan does not pair it with this task."""
@@ -339,11 +365,17 @@ class Comparison:
         options: What was asked.
         labels: Memories, in the suite's order.
         sections: Results by task point and metric, in the suite's order.
-        families: Families of tests.
+        families: Families of tests over seeds.
         dropped: Task points left out because of incomplete cells (``missing="drop"``).
         notes: Sentences that must stand below any table.
         runs: Provenance of the records, one mapping per run.
         seeds_extended: Whether seeds were added after results were seen.
+        overall: Ranks and scores over tasks, one per field of memories that meet.
+        suite_hash: Identity of the suite's tasks and their protocols, hexadecimal.
+        time_families: Families of tests over time.
+        own_series: Task points whose trials stored losses of data that differ between seeds, so
+            that claims on them rest on seeds alone.
+        published: Published numbers of the sections, with verdicts on ours.
     """
 
     suite: str
@@ -355,6 +387,11 @@ class Comparison:
     notes: tuple[str, ...]
     runs: tuple[Mapping[str, Any], ...]
     seeds_extended: bool
+    overall: tuple[Overall, ...] = ()
+    time_families: tuple[Family, ...] = ()
+    own_series: tuple[str, ...] = ()
+    published: tuple[Published, ...] = ()
+    suite_hash: str = ""
 
 
 def _rng() -> np.random.Generator:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
+from statistics import median
 from typing import Any
 
+from bench.compare import overall_notes, published, time_notes
 from bench.compare.incomplete import holes
 from bench.compare.model import STATES, Comparison, Contrast, Row, Section
 from bench.compare.selection import Plan
@@ -14,6 +16,7 @@ from bench.stats.intervals import LEAST_FOR_BOOTSTRAP
 from bench.stats.paired import LEAST_PAIRS
 from bench.stats.permutation import pairs_to_resolve
 from bench.stats.power import detectable_effect
+from bench.tolerances import Tolerance
 
 TESTS = {
     "t": "paired t",
@@ -29,6 +32,10 @@ CORRECTIONS = {
     "bonferroni": "Bonferroni",
     "none": "no",
 }
+FEWEST_FOR_BH = 20
+"""Tests from which on a bound on the share of false claims says something."""
+HASH_DIGITS = 8
+"""Digits of the suite's identity that a footer shows."""
 PAPER_SEEDS = 10
 """Seeds from which a published table is advised to be made."""
 
@@ -40,6 +47,8 @@ def sentences(comparison: Comparison, plan: Plan) -> tuple[str, ...]:
         _what_seeds_vary(comparison),
         _opponent(comparison, plan),
         _tests(comparison),
+        time_notes.sentences(comparison),
+        published.sentences(comparison),
         _unresolvable(comparison),
         _detectable(comparison),
         _constant(comparison),
@@ -47,9 +56,11 @@ def sentences(comparison: Comparison, plan: Plan) -> tuple[str, ...]:
         _intervals(comparison),
         _equivalence(comparison),
         _standings(comparison),
+        overall_notes.sentences(comparison),
         _holes(comparison),
         _advice(comparison),
         [f"{remark}." for remark in plan.remarks],
+        _suite(comparison),
         [_run(run) for run in comparison.runs],
     )
     return tuple(dict.fromkeys(chain.from_iterable(parts)))
@@ -78,7 +89,7 @@ def _seeds(comparison: Comparison) -> list[str]:
     found = []
     if counts:
         found.append(f"n = {_span(counts)} seeds per cell.")
-    if comparison.seeds_extended:
+    if comparison.seeds_extended and not comparison.options.two_stage:
         found.append(
             "Seeds were added after results were seen: the p-values do not account for that look."
         )
@@ -86,20 +97,18 @@ def _seeds(comparison: Comparison) -> list[str]:
 
 
 def _what_seeds_vary(comparison: Comparison) -> list[str]:
-    tasks: dict[tuple[bool, str], list[str]] = defaultdict(list)
+    tasks: dict[tuple[str, str], list[str]] = defaultdict(list)
     for section in comparison.sections:
         if section.tested:
-            tasks[section.seeded, section.varies].append(section.task_label)
+            rest = "" if section.seeded else time_notes.left_open(section, comparison.options)
+            tasks[section.varies, rest].append(section.task_label)
     found = []
-    for (seeded, varies), names in tasks.items():
-        where = f"on {_names(names)}" if len(tasks) > 1 or not seeded else "on every task"
-        if seeded:
-            found.append(f"Seeds vary {varies} {where}.")
+    for (varies, rest), names in tasks.items():
+        where = f"on {_names(names)}" if len(tasks) > 1 or rest else "on every task"
+        if rest:
+            found.append(f"The series is fixed {where}: seeds vary {varies} only, so {rest}.")
         else:
-            found.append(
-                f"The series is fixed {where}: seeds vary {varies} only, so differences stand "
-                "without a test; whether they hold over time is another question."
-            )
+            found.append(f"Seeds vary {varies} {where}.")
     return found
 
 
@@ -165,6 +174,9 @@ def _correction(comparison: Comparison) -> str:
             f"Warning: p-values are not corrected for their number ({m}); if no memory differed, "
             f"about {total * options.alpha:.2g} of {total} would still come out significant."
         )
+    small = [family.m for family in comparison.families if family.m < FEWEST_FOR_BH]
+    if options.correction == "bh" and small:
+        m += f"; meant for sweeps of {FEWEST_FOR_BH} tests and more, Holm is safer below"
     scope = "task and metric" if any(f.task_label for f in comparison.families) else "metric"
     failed = sum(family.failed for family in comparison.families)
     lost = f"; {failed} of them failed, counted as p = 1" if failed else ""
@@ -199,9 +211,19 @@ def _detectable(comparison: Comparison) -> list[str]:
     effects = ", ".join(f"{detectable_effect(n, options.alpha):.3g} at n = {n}" for n in sizes)
     return [
         f"Detectable with 80% power, before correction: a mean difference of {effects} standard "
-        "deviations of the difference. Seed counts are about right at best: the spread is itself "
-        "estimated from few seeds."
+        f"deviations of the difference; {_medians(comparison)}. Seed counts are about right at "
+        "best: the spread is itself estimated from few seeds."
     ]
+
+
+def _medians(comparison: Comparison) -> str:
+    """The median detectable difference of each metric, in its units."""
+    found: dict[str, list[float]] = defaultdict(list)
+    for section, contrast in _contrasts(comparison):
+        if contrast.detectable is not None:
+            found[f"{section.metric} {section.unit}".rstrip()].append(contrast.detectable)
+    medians = ", ".join(f"{median(sizes):.3g} of {name}" for name, sizes in found.items())
+    return f"the median over open comparisons is {medians}"
 
 
 def _constant(comparison: Comparison) -> list[str]:
@@ -218,8 +240,9 @@ def _constant(comparison: Comparison) -> list[str]:
 def _pairing(comparison: Comparison) -> list[str]:
     found = []
     paired = [(s, c) for s, c in _contrasts(comparison) if c.in_family and c.unpaired is None]
-    contrasts = [contrast for _, contrast in paired]
-    known = [r for c in contrasts if c.n >= 5 and (r := c.pairs.correlation) is not None]
+    # on a fixed series equal seeds share no data that could make values move together
+    drawn = [contrast for section, contrast in paired if section.seeded]
+    known = [r for c in drawn if c.n >= 5 and (r := c.pairs.correlation) is not None]
     below = [r for r in known if r < 0]
     if below:
         found.append(
@@ -236,10 +259,10 @@ def _pairing(comparison: Comparison) -> list[str]:
 
 
 def _planned_alone(section: Section, contrast: Contrast) -> set[int]:
-    """Seeds that the plan holds for one side of a pair only."""
+    """Seeds that the plan holds for one side of a pair only; one value may stand for all."""
     sides = (section.row(contrast.label), section.row(contrast.against))
-    a, b = (set(row.planned) if row else set() for row in sides)
-    return a ^ b
+    a, b = (set(row.planned) if row and not row.seedless else None for row in sides)
+    return set() if a is None or b is None else a ^ b
 
 
 def _intervals(comparison: Comparison) -> list[str]:
@@ -267,12 +290,19 @@ def _equivalence(comparison: Comparison) -> list[str]:
     options = comparison.options
     if not options.margins:
         return []
-    margins = ", ".join(f"{margin:g} for {metric}" for metric, margin in options.margins.items())
+    margins = ", ".join(_margin(metric, known) for metric, known in options.margins.items())
     level = 100 * (1 - 2 * options.alpha)
     return [
         f"equiv: the {level:g}% interval of the difference lies within the margin ({margins}); "
         "not adjusted for the number of claims."
     ]
+
+
+def _margin(metric: str, margin: Tolerance) -> str:
+    """``0.01 for accuracy`` or ``2% of the mean compared with for mse``."""
+    parts = [f"{margin.abs:g}"] if margin.abs else []
+    parts += [f"{100 * margin.rel:g}% of the mean compared with"] if margin.rel else []
+    return f"{' or '.join(parts)} for {metric}"
 
 
 def _standings(comparison: Comparison) -> list[str]:
@@ -332,6 +362,11 @@ def _advice(comparison: Comparison) -> list[str]:
         f"{few}3 seeds serve as a smoke test, 5 as a check, 10 for a published table; choose "
         "their number before looking at results, not until a difference is significant."
     ]
+
+
+def _suite(comparison: Comparison) -> list[str]:
+    name = f"Suite {comparison.suite}" if comparison.suite else "Suite"
+    return [f"{name}, tasks and protocols {comparison.suite_hash[:HASH_DIGITS]}."]
 
 
 def _run(run: Mapping[str, Any]) -> str:

@@ -21,6 +21,8 @@ class Draft:
         b: The memory it is compared to.
         pairs: Their values on common seeds.
         unpaired: Whether their seeds were planned apart, so that Welch's test applies.
+        claimed: Whether differences over seeds are tested here: where seeds vary the data, where
+            a test over time stands beside, or where claims on seeds alone are asked for.
     """
 
     section: Section
@@ -28,6 +30,7 @@ class Draft:
     b: Row
     pairs: Pairs
     unpaired: bool
+    claimed: bool
 
     @property
     def resolution(self) -> float:
@@ -37,11 +40,17 @@ class Draft:
     @property
     def in_family(self) -> bool:
         """Whether the plan holds enough seeds to test it, whatever became of them."""
-        if not (self.section.tested and self.section.seeded):
+        if not self.claimed:
             return False
         if self.unpaired:
             return min(len(self.a.planned), len(self.b.planned)) >= LEAST_PAIRS
-        return len(set(self.a.planned) & set(self.b.planned)) >= LEAST_PAIRS
+        return len(self._planned(self.a) & self._planned(self.b)) >= LEAST_PAIRS
+
+    def _planned(self, row: Row) -> set[int]:
+        """Seeds planned for a side; one value without a seed stands for all on a fixed series."""
+        if not row.seedless or self.section.seeded:
+            return set(row.planned)
+        return set(self.a.planned) | set(self.b.planned)
 
     @property
     def testable(self) -> bool:
@@ -74,7 +83,8 @@ def _draft(section: Section, a: Row, b: Row, options: Options) -> Draft:
     pairs = pair(*left, *right, section.direction)
     apart = bool(a.planned) and bool(b.planned) and not set(a.planned) & set(b.planned)
     unpaired = options.test == "welch" or (options.test == "auto" and apart)
-    return Draft(section, a, b, pairs, unpaired and not (a.seedless or b.seedless))
+    claimed = section.tested and (section.seeded or bool(section.losses) or options.claim == "seed")
+    return Draft(section, a, b, pairs, unpaired and not (a.seedless or b.seedless), claimed)
 
 
 _Side = tuple[Sequence[int], Sequence[float]]

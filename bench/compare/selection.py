@@ -10,11 +10,15 @@ from typing import Any, get_args
 import pandas as pd
 
 from bench.compare.model import FamilyScope, Missing, Mode, Options
-from bench.compare.records import in_order
+from bench.compare.overall_model import Posthoc, Resample, Rows
+from bench.compare.records import bare, in_order
+from bench.compare.time_model import Claim
 from bench.errors import MembError, Problem, nearest
+from bench.running.cache import digest
 from bench.stats.corrections import Correction
 from bench.stats.intervals import IntervalMethod
 from bench.stats.paired import Test
+from bench.tolerances import Tolerance, of_suite
 
 CHOICES: Mapping[str, tuple[str, ...]] = {
     "mode": get_args(Mode),
@@ -23,6 +27,10 @@ CHOICES: Mapping[str, tuple[str, ...]] = {
     "family": get_args(FamilyScope),
     "ci": get_args(IntervalMethod),
     "missing": get_args(Missing),
+    "rows": get_args(Rows),
+    "posthoc": get_args(Posthoc),
+    "resample": get_args(Resample),
+    "claim": get_args(Claim),
 }
 """The values each option may take, the default first."""
 
@@ -33,6 +41,7 @@ class Plan:
 
     Attributes:
         suite: Its name.
+        suite_hash: Identity of its tasks and their protocols, whatever memories and seeds ran.
         labels: Memories present, in the suite's order.
         tasks: Task points present, in the suite's order.
         references: The suite's references; empty if it names none.
@@ -43,6 +52,7 @@ class Plan:
     """
 
     suite: str
+    suite_hash: str
     labels: tuple[str, ...]
     tasks: tuple[str, ...]
     references: tuple[str, ...]
@@ -66,14 +76,24 @@ def plan_of(frame: pd.DataFrame) -> Plan:
         )
     return Plan(
         suite=str(attrs.get("suite") or ""),
-        labels=tuple(in_order(frame["label"].astype(str), attrs.get("labels", ()))),
-        tasks=tuple(in_order(frame["task_label"].astype(str), attrs.get("tasks", ()))),
+        suite_hash=_hash(frame),
+        labels=tuple(in_order(_names(frame, "label"), attrs.get("labels", ()))),
+        tasks=tuple(in_order(_names(frame, "task_label"), attrs.get("tasks", ()))),
         references=_listed(attrs.get("reference")),
         statistics=dict(attrs.get("statistics") or {}),
         seeds_extended=bool(attrs.get("seeds_extended", False)),
         runs=tuple(attrs.get("runs") or ()),
         remarks=tuple(attrs.get("remarks") or ()),
     )
+
+
+def _hash(frame: pd.DataFrame) -> str:
+    protocols = bare(frame)[["task_label", "protocol_hash"]].drop_duplicates()
+    return digest(sorted((str(task), str(known)) for task, known in protocols.to_numpy()))
+
+
+def _names(frame: pd.DataFrame, column: str) -> list[str]:
+    return [str(name) for name in bare(frame)[column].unique()]
 
 
 def _listed(reference: str | Sequence[str] | None) -> tuple[str, ...]:
@@ -101,8 +121,8 @@ def choices(given: Mapping[str, str | None], statistics: Mapping[str, Any]) -> d
     return chosen
 
 
-def level(given: float | None, statistics: Mapping[str, Any]) -> float:
-    """The significance level: as given, else the suite's, else 0.05.
+def level(given: float | None, statistics: Mapping[str, Any], *, looks: int = 1) -> float:
+    """The significance level of each look: as given, else the suite's, else 0.05, over the looks.
 
     Raises:
         MembError: If it is not between 0 and 1.
@@ -110,7 +130,23 @@ def level(given: float | None, statistics: Mapping[str, Any]) -> float:
     alpha = float(statistics.get("alpha", 0.05) if given is None else given)
     if not 0 < alpha < 1:
         raise MembError(f"alpha must be between 0 and 1, got {alpha:g}", help="0.05 is customary")
-    return alpha
+    return alpha / looks
+
+
+def test_of(asked: Test | None, *, unpaired: bool) -> Test | None:
+    """The test asked for, Welch's where values are not to be paired.
+
+    Raises:
+        MembError: If a paired test is asked for beside.
+    """
+    if not unpaired:
+        return asked
+    if asked not in (None, "auto", "welch"):
+        raise MembError(
+            f"the test '{asked}' pairs values by seed, and none are to be paired",
+            help="leave out one of --test and --unpaired",
+        )
+    return "welch"
 
 
 def references(asked: str | None, plan: Plan) -> tuple[str, ...]:
@@ -138,13 +174,13 @@ def metrics(
     Raises:
         MembError: If a metric is unknown, or nothing primary is there to be shown.
     """
-    known = sorted({str(m) for m in frame["metric"].dropna()} - {""})
+    known = sorted({str(m) for m in bare(frame)["metric"].dropna().unique()} - {""})
     if asked:
         problems = [_unknown(name, known) for name in asked if name not in known]
         if problems:
             raise MembError(problems)
         return tuple(dict.fromkeys(asked))
-    headline = frame["primary"].eq(True) & frame["x"].isna()
+    headline = bare(frame)["primary"].eq(True) & bare(frame)["x"].isna()
     if known and not everything and not headline.any():
         raise MembError(
             "nothing to compare: no primary metric among the records",
@@ -153,27 +189,37 @@ def metrics(
     return None
 
 
-def margins(given: Mapping[str, float] | None, frame: pd.DataFrame) -> dict[str, float]:
-    """Margins of equivalence by metric, checked.
+def margins(
+    given: Mapping[str, float | Tolerance] | None,
+    statistics: Mapping[str, Any],
+    frame: pd.DataFrame,
+) -> dict[str, Tolerance]:
+    """Margins of equivalence by metric: as given, else what the suite tolerates.
 
     Raises:
         MembError: If a margin is for an unknown metric, or is not positive.
     """
-    known = sorted({str(m) for m in frame["metric"].dropna()} - {""})
+    known = sorted({str(m) for m in bare(frame)["metric"].dropna().unique()} - {""})
     problems = []
-    for name, margin in (given or {}).items():
+    asked = {
+        name: margin if isinstance(margin, Tolerance) else Tolerance(abs=margin)
+        for name, margin in (given or {}).items()
+    }
+    for name, margin in asked.items():
         if name not in known:
             problems.append(_unknown(name, known))
-        elif not (margin > 0 and math.isfinite(margin)):
+        elif not 0 < max(margin.abs, margin.rel) < math.inf or min(margin.abs, margin.rel) < 0:
             problems.append(
                 Problem(
-                    f"the margin of {name} must be positive, got {margin:g}",
-                    help="it is the largest difference that does not matter, in the metric's units",
+                    f"the margin of {name} must be positive, got {margin}",
+                    help="it is the largest difference that does not matter, in the metric's units "
+                    "or, as rel:, as a share of the mean that is compared with",
                 )
             )
     if problems:
         raise MembError(problems)
-    return dict(given or {})
+    declared = of_suite(statistics)
+    return {name: declared[name] for name in known if name in declared} | asked
 
 
 def options(
@@ -184,8 +230,10 @@ def options(
     asked_reference: str | None,
     asked_metrics: Sequence[str] | None,
     asked_alpha: float | None,
-    asked_margins: Mapping[str, float] | None,
+    asked_margins: Mapping[str, float | Tolerance] | None,
     all_metrics: bool,
+    two_stage: bool,
+    pab: bool,
 ) -> Options:
     """Everything that was asked, checked and completed.
 
@@ -196,9 +244,11 @@ def options(
     return Options(
         references=references(asked_reference, plan),
         metrics=metrics(frame, asked_metrics, all_metrics),
-        alpha=level(asked_alpha, plan.statistics),
+        alpha=level(asked_alpha, plan.statistics, looks=2 if two_stage else 1),
         all_metrics=all_metrics,
-        margins=margins(asked_margins, frame),
+        margins=margins(asked_margins, plan.statistics, frame),
+        two_stage=two_stage,
+        pab=pab,
         **chosen,
     )
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from bench.compare.model import Contrast, Family, Mark, Options, Row, Section, Verdict
+from bench.compare.time_model import TimeTest, Unsettled
 from bench.stats.corrections import adjust
 from bench.stats.paired import LEAST_PAIRS
 from bench.stats.permutation import pairs_to_resolve
@@ -86,12 +87,17 @@ def _judge(section: Section, contrast: Contrast, options: Options) -> Contrast:
     rows = {row.label: row for row in section.rows}
     a, b = rows[contrast.label], rows[contrast.against]
     verdict = _verdict(a, b, contrast, options)
+    if contrast.time is not None and verdict == "n.s.":
+        unsettled = _unsettled(contrast, contrast.time, options)
+        contrast = replace(contrast, time=replace(contrast.time, unsettled=unsettled))
     return replace(contrast, verdict=verdict, marks=_marks(a, b, contrast, verdict, options))
 
 
 def _verdict(a: Row, b: Row, contrast: Contrast, options: Options) -> Verdict:
     if not (a.values and b.values):
         return "fail"
+    if contrast.time is not None:
+        return _over_time(a, b, contrast, contrast.time, options)
     if not contrast.in_family:
         if a.deterministic and b.deterministic:
             return "det"
@@ -99,11 +105,45 @@ def _verdict(a: Row, b: Row, contrast: Contrast, options: Options) -> Verdict:
         return "n<3" if few and not (a.seedless or b.seedless) else "untested"
     if contrast.significance is None or contrast.p_adjusted is None:
         return "n<3"
-    if contrast.p_adjusted < options.alpha:
+    same = contrast.equivalence is not None and contrast.equivalence.equivalent
+    return _word(contrast, contrast.p_adjusted, same, options)
+
+
+def _over_time(a: Row, b: Row, contrast: Contrast, time: TimeTest, options: Options) -> Verdict:
+    """The verdict on a fixed series: of two tests the less certain one.
+
+    Requiring both is an intersection-union test: each at its level keeps that level for the claim
+    (Berger 1982). Both being corrected apart, the chance of any false claim in a table is at most
+    twice the level: claims that seeds should have stopped, and claims that time should have.
+    Between two deterministic memories the difference is the same for every seed, so only time can
+    speak against it.
+    """
+    on_time_alone = options.claim == "time" or (a.deterministic and b.deterministic)
+    if on_time_alone:
+        if time.p_adjusted is None:
+            return "untested"
+        return _word(contrast, time.p_adjusted, bool(time.equivalent), options)
+    if contrast.significance is None or contrast.p_adjusted is None:
+        return "n<3"
+    if time.p_adjusted is None:
+        return "untested"
+    same = contrast.equivalence is not None and contrast.equivalence.equivalent
+    p = max(contrast.p_adjusted, time.p_adjusted)
+    return _word(contrast, p, same and bool(time.equivalent), options)
+
+
+def _unsettled(contrast: Contrast, time: TimeTest, options: Options) -> Unsettled:
+    over_time = time.p_adjusted is not None and time.p_adjusted >= options.alpha
+    p = contrast.p_adjusted if options.claim == "both" else None
+    if p is None or p < options.alpha:
+        return "time" if over_time else ""
+    return "seeds and time" if over_time else "seeds"
+
+
+def _word(contrast: Contrast, p: float, equivalent: bool, options: Options) -> Verdict:
+    if p < options.alpha:
         return "better" if _favours(contrast) else "worse"
-    if contrast.equivalence is not None and contrast.equivalence.equivalent:
-        return "equiv"
-    return "n.s."
+    return "equiv" if equivalent else "n.s."
 
 
 def _favours(contrast: Contrast) -> bool:
@@ -118,14 +158,15 @@ def _marks(
     marks: list[Mark] = []
     if verdict in ("better", "worse"):
         marks.append("better" if verdict == "better" else "worse")
-        if contrast.significance is not None and contrast.significance.fragile:
+        on_seeds = contrast.time is None or options.claim != "time"
+        if on_seeds and contrast.significance is not None and contrast.significance.fragile:
             marks.append("fragile")
-        if contrast.equivalence and abs(contrast.difference or 0.0) < contrast.equivalence.margin:
+        if contrast.margin is not None and abs(contrast.difference or 0.0) < contrast.margin:
             marks.append("within-margin")
     if (
         options.mode == "vs-best"
         and verdict in ("n.s.", "equiv")
-        and not contrast.unresolvable
+        and not (contrast.unresolvable and options.claim != "time")
         and a.state == "complete"
     ):
         marks.append("not-separated")

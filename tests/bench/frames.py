@@ -23,6 +23,7 @@ class Metric:
     resolution: float = 0.0
     primary: bool = True
     chance: float = math.nan
+    ceiling: float = math.nan
 
 
 MSE = Metric()
@@ -51,6 +52,7 @@ class FrameBuilder:
         protocol: str = "p1",
         params: Mapping[str, Any] | None = None,
         memory: str | None = None,
+        block: str | None = None,
     ) -> FrameBuilder:
         """One memory's values of one metric on one task; a status in place of a value fails."""
         chosen = list(range(len(values))) if seeds is None else list(seeds)
@@ -60,7 +62,7 @@ class FrameBuilder:
                 {
                     "task": task.split("[")[0],
                     "task_label": task,
-                    "block": task.split("[")[0],
+                    "block": block or task.split("[")[0],
                     "task_params": "{}",
                     "protocol_hash": protocol,
                     "memory": memory or label,
@@ -75,7 +77,7 @@ class FrameBuilder:
                     "resolution": metric.resolution,
                     "primary": metric.primary,
                     "chance": metric.chance,
-                    "ceiling": math.nan,
+                    "ceiling": metric.ceiling,
                     "x": math.nan if x is None else x,
                     "seed": seed,
                     "value": math.nan if failed else value,

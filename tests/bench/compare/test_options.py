@@ -91,6 +91,9 @@ def test_an_unknown_metric_names_the_nearest() -> None:
         ("family", "suite", "one of table, task, none"),
         ("ci", "wald", "one of t, bca, percentile"),
         ("missing", "skip", "one of worst, error, drop"),
+        ("rows", "blocks", "one of block, task"),
+        ("posthoc", "tukey", "one of wilcoxon, nemenyi, reference"),
+        ("resample", "runs", "one of seeds, tasks, both"),
     ],
 )
 def test_an_unknown_choice_names_those_there_are(option: str, value: str, allowed: str) -> None:

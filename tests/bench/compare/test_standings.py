@@ -6,7 +6,7 @@ from typing import Any
 
 from bench.compare import compare
 from bench.tables import render
-from bench.tables.grid import build
+from bench.tables.sheet import build
 from tests.bench.frames import FrameBuilder, Metric
 
 ACC = Metric("acc_code", "higher", bounds=(0.0, 1.0), chance=0.001)
