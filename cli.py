@@ -10,11 +10,16 @@ import os
 import sys
 import traceback
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from bench import console
+from bench.garbage import nothing_collected
+from bench.verbs import check_options as of_check
+from bench.verbs import compare_options as of_compare
+from bench.verbs import report_options as of_report
+from bench.verbs import run_options as of_run
 from bench.verbs.options import (
     DataDirOpt,
     DeviceOpt,
@@ -40,9 +45,10 @@ from bench.verbs.run import (
 )
 
 EPILOG = (
-    "Exit codes: 0 all done, every law held; 1 negative verdict (a broken law); 2 usage or input "
-    "wrong, nothing ran; 3 ran, but some trials failed; 4 a bug in memb; 130 interrupted, "
-    "finished trials kept."
+    "Exit codes: 0 all done, every law held, nothing regressed; 1 negative verdict (a broken law, "
+    "a regression); 2 usage or input wrong, nothing ran; 3 ran, but some trials failed, or cells "
+    "are inconclusive and --fail-on asks for it; 4 a bug in memb; 130 interrupted, finished "
+    "trials kept."
 )
 
 app = typer.Typer(
@@ -69,56 +75,19 @@ def run(
     only: OnlyOpt = None,
     plugin: PluginOpt = None,
     data_dir: DataDirOpt = None,
-    jobs: Annotated[
-        int,
-        typer.Option("--jobs", "-j", min=1, help="Worker processes.", rich_help_panel="Execution"),
-    ] = 1,
+    jobs: of_run.JobsOpt = 1,
     device: DeviceOpt = "cpu",
-    timeout: Annotated[
-        float,
-        typer.Option(
-            min=0, help="Seconds a block of seeds may take; 0 for no limit.",
-            rich_help_panel="Execution",
-        ),
-    ] = 3600.0,
-    cache: Annotated[
-        Literal["only-missing", "never", "only-cache"],
-        typer.Option(
-            help="only-missing runs what is not done; never runs all again, keeping the old "
-            "records aside; only-cache runs nothing.",
-            rich_help_panel="Execution",
-        ),
-    ] = "only-missing",
-    fresh: Annotated[
-        bool, typer.Option("--fresh", help="Same as --cache never.", rich_help_panel="Execution")
-    ] = False,
-    checkpoint_every: Annotated[
-        float,
-        typer.Option(
-            min=0, help="Seconds between check-points of a long block.", rich_help_panel="Execution"
-        ),
-    ] = 60.0,
-    dry_run: Annotated[
-        bool,
-        typer.Option("--dry-run", help="Print the plan and stop.", rich_help_panel="Execution"),
-    ] = False,
-    trial: Annotated[
-        str | None,
-        typer.Option(
-            metavar="KEY", help="Run this one trial, in this process, storing nothing.",
-            rich_help_panel="Execution",
-        ),
-    ] = None,
-    debug: Annotated[
-        bool,
-        typer.Option(
-            "--debug", help="With --trial: print its traceback.", rich_help_panel="Execution"
-        ),
-    ] = False,
+    timeout: of_run.TimeoutOpt = 3600.0,
+    cache: of_run.CacheOpt = "only-missing",
+    fresh: of_run.FreshOpt = False,
+    checkpoint_every: of_run.CheckpointOpt = 60.0,
+    dry_run: of_run.DryRunOpt = False,
+    trial: of_run.TrialOpt = None,
+    debug: of_run.DebugOpt = False,
     output: OutputOpt = None,
     json_: JsonOpt = False,
     quiet: QuietOpt = False,
-) -> None:  # fmt: skip
+) -> None:
     """Run a suite, or go on with it: finished trials are never run twice."""
     from bench import runner
 
@@ -153,13 +122,8 @@ def plan(
     data_dir: DataDirOpt = None,
     device: DeviceOpt = "cpu",
     output: OutputOpt = None,
-    verbose: Annotated[
-        bool, typer.Option("--verbose", "-v", help="List every trial with its key.")
-    ] = False,
-    probe: Annotated[
-        bool,
-        typer.Option("--probe", help="Run the first moments of cells that were never timed."),
-    ] = False,
+    verbose: of_run.VerboseOpt = False,
+    probe: of_run.ProbeOpt = False,
     json_: JsonOpt = False,
 ) -> None:
     """Show what a run would do: cells, trials, what is done already, how long the rest takes."""
@@ -168,75 +132,55 @@ def plan(
 
 
 @app.command(epilog="memb compare results/quickstart\n\nmemb compare --format latex > table.tex")
+@nothing_collected()
 def compare(
-    runs: Annotated[
-        list[Path] | None, typer.Argument(help="Run folders; the newest under results/ if none.")
-    ] = None,
-    reference: Annotated[
-        str | None, typer.Option(help="The memory that others are compared with.",
-                                 rich_help_panel="Statistics"),
-    ] = None,
-    mode: Annotated[
-        Literal["vs-reference", "vs-best", "all-pairs"],
-        typer.Option(help="Which pairs are compared.", rich_help_panel="Statistics"),
-    ] = "vs-reference",
-    metric: Annotated[
-        list[str] | None, typer.Option(help="Show this metric.", rich_help_panel="Selection")
-    ] = None,
-    all_metrics: Annotated[
-        bool, typer.Option("--all-metrics", help="Show untested scalars and costs too.",
-                           rich_help_panel="Selection"),
-    ] = False,
-    test: Annotated[
-        Literal["auto", "t", "signflip", "wilcoxon", "welch"] | None,
-        typer.Option(
-            help="Test; auto chooses by the number of seeds.", rich_help_panel="Statistics"
-        ),
-    ] = None,
-    correction: Annotated[
-        Literal["holm", "bh", "hommel", "bonferroni", "none"] | None,
-        typer.Option(help="Correction for many tests.", rich_help_panel="Statistics"),
-    ] = None,
-    family: Annotated[
-        Literal["table", "task", "none"],
-        typer.Option(help="Which tests are corrected together.", rich_help_panel="Statistics"),
-    ] = "table",
-    alpha: Annotated[
-        float | None, typer.Option(help="Significance level.", rich_help_panel="Statistics")
-    ] = None,
-    ci: Annotated[
-        Literal["t", "bca", "percentile"],
-        typer.Option(help="Method of the 95% intervals.", rich_help_panel="Statistics"),
-    ] = "t",
-    missing: Annotated[
-        Literal["worst", "error", "drop"],
-        typer.Option(help="What is done about incomplete cells.", rich_help_panel="Statistics"),
-    ] = "worst",
-    call: Annotated[
-        str | None, typer.Option(help="The plan of this call instead of the latest.",
-                                 rich_help_panel="Selection"),
-    ] = None,
-    pareto: Annotated[
-        bool, typer.Option("--pareto", help="Show quality against state and read time instead.",
-                           rich_help_panel="Output"),
-    ] = False,
-    format_: Annotated[
-        Literal["rich", "markdown", "latex", "csv", "json"],
-        typer.Option("--format", help="How it is printed.", rich_help_panel="Output"),
-    ] = "rich",
+    runs: of_compare.RunsArg = None,
+    reference: of_compare.ReferenceOpt = None,
+    mode: of_compare.ModeOpt = "vs-reference",
+    metric: of_compare.MetricOpt = None,
+    all_metrics: of_compare.AllMetricsOpt = False,
+    test: of_compare.TestOpt = None,
+    correction: of_compare.CorrectionOpt = None,
+    family: of_compare.FamilyOpt = "table",
+    alpha: of_compare.AlphaOpt = None,
+    ci: of_compare.CiOpt = "t",
+    missing: of_compare.MissingOpt = "worst",
+    rows: of_compare.RowsOpt = "block",
+    posthoc: of_compare.PosthocOpt = "wilcoxon",
+    resample: of_compare.ResampleOpt = "seeds",
+    claim: of_compare.ClaimOpt = "both",
+    margin: of_compare.MarginOpt = None,
+    two_stage: of_compare.TwoStageOpt = False,
+    pab: of_compare.PabOpt = False,
+    unpaired: of_compare.UnpairedOpt = False,
+    published: of_compare.PublishedOpt = "auto",
+    call: of_compare.CallOpt = None,
+    pareto: of_compare.ParetoOpt = False,
+    format_: of_compare.FormatOpt = None,
     json_: JsonOpt = False,
-) -> None:  # fmt: skip
+    spread: of_compare.SpreadOpt = None,
+    digits: of_compare.DigitsOpt = None,
+    transpose: of_compare.TransposeOpt = False,
+    output: of_compare.FileOpt = None,
+    figures: of_compare.FiguresOpt = None,
+) -> None:
     """Print the leaderboard of one run or several: means, intervals, corrected paired tests."""
     import bench.frame
     from bench.compare import compare as compare_frame
-    from bench.tables import render, rich_table
+    from bench.compare import margins
+    from bench.verbs.printing import print_comparison, printing
 
+    asked = printing(
+        format_, json=json_, spread=spread, digits=digits, transpose=transpose, output=output,
+        pareto=pareto,
+    )  # fmt: skip
     frame = bench.frame.load(runs or (), call=call)
     if pareto:
         from bench.verbs.tradeoffs import show_fronts
 
-        show_fronts(frame, metric, "json" if json_ else format_)
-        return
+        show_fronts(frame, metric, asked)
+        if figures is None:
+            return
     comparison = compare_frame(
         frame,
         reference=reference,
@@ -248,12 +192,179 @@ def compare(
         alpha=alpha,
         ci=ci,
         missing=missing,
+        rows=rows,
+        posthoc=posthoc,
+        resample=resample,
         all_metrics=all_metrics,
+        margins=margins.parsed(margin or ()),
+        claim=claim,
+        two_stage=two_stage,
+        pab=pab,
+        unpaired=unpaired,
+        published=published,
     )
-    if format_ == "rich" and not json_:
-        rich_table.show(comparison, console.stdout())
-    else:
-        sys.stdout.write(render(comparison, "json" if json_ or format_ == "rich" else format_))
+    if not pareto:
+        print_comparison(comparison, asked)
+    if figures is not None:
+        from bench.verbs.figures import write_figures
+
+        write_figures(comparison, frame, figures)
+
+
+@app.command(
+    epilog="memb merge results/machine-a results/machine-b -o results/all\n\n"
+    "memb merge results/mqar --slim -o records/mqar"
+)
+def merge(
+    runs: Annotated[list[Path], typer.Argument(help="Run folders; they are only read.")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="The new run folder; it must not exist yet.")
+    ],
+    slim: Annotated[
+        bool,
+        typer.Option("--slim", help="Keep what tables need: no curves, no series, packed."),
+    ] = False,
+    json_: JsonOpt = False,
+    quiet: QuietOpt = False,
+) -> None:
+    """Make one run of several: seeds of several machines, a memory that was added elsewhere."""
+    from bench.verbs.merge import merge_runs
+
+    merge_runs(runs, output, slim=slim, json_=json_, quiet=quiet)
+
+
+@app.command(
+    epilog="memb report results/quickstart -o report.html\n\n"
+    "memb report results/etth1 --reference ogd --audits audits/"
+)
+def report(
+    runs: of_compare.RunsArg = None,
+    output: of_report.PageOpt = Path("report.html"),
+    title: of_report.TitleOpt = None,
+    figures: of_report.FiguresOpt = True,
+    reference: of_compare.ReferenceOpt = None,
+    mode: of_compare.ModeOpt = "vs-reference",
+    metric: of_compare.MetricOpt = None,
+    all_metrics: of_compare.AllMetricsOpt = False,
+    test: of_compare.TestOpt = None,
+    correction: of_compare.CorrectionOpt = None,
+    family: of_compare.FamilyOpt = "table",
+    alpha: of_compare.AlphaOpt = None,
+    ci: of_compare.CiOpt = "t",
+    missing: of_compare.MissingOpt = "worst",
+    rows: of_compare.RowsOpt = "block",
+    posthoc: of_compare.PosthocOpt = "wilcoxon",
+    resample: of_compare.ResampleOpt = "seeds",
+    claim: of_compare.ClaimOpt = "both",
+    margin: of_compare.MarginOpt = None,
+    two_stage: of_compare.TwoStageOpt = False,
+    pab: of_compare.PabOpt = False,
+    unpaired: of_compare.UnpairedOpt = False,
+    published: of_compare.PublishedOpt = "auto",
+    call: of_compare.CallOpt = None,
+    audits: of_report.AuditsOpt = None,
+    audit: of_report.AuditOpt = False,
+    plugin: PluginOpt = None,
+    json_: JsonOpt = False,
+) -> None:
+    """Write one page with everything: findings, tables, figures, plan, failures, data."""
+    import bench.frame
+    import bench.report
+    from bench.compare import compare as compare_frame
+    from bench.compare import margins
+    from bench.verbs.report import audits_of, write
+
+    frame = bench.frame.load(runs or (), call=call)
+    comparison = compare_frame(
+        frame,
+        reference=reference,
+        mode=mode,
+        metrics=metric,
+        test=test,
+        correction=correction,
+        family=family,
+        alpha=alpha,
+        ci=ci,
+        missing=missing,
+        rows=rows,
+        posthoc=posthoc,
+        resample=resample,
+        all_metrics=all_metrics,
+        margins=margins.parsed(margin or ()),
+        claim=claim,
+        two_stage=two_stage,
+        pab=pab,
+        unpaired=unpaired,
+        published=published,
+    )
+    known = audits_of(frame, audits or (), run_them=audit, plugins=plugin)
+    made = bench.report.report(frame, comparison, audits=known, title=title, with_figures=figures)
+    write(made, output, json_=json_)
+
+
+@app.command(
+    epilog="memb check results/quickstart -b baseline.json --update-baseline\n\n"
+    "memb check suites/check.yaml -b baseline.json --jobs 2 --report junit=build/check.xml"
+)
+def check(
+    current: of_check.CurrentArg = None,
+    baseline: of_check.BaselineOpt = None,
+    update_baseline: of_check.UpdateOpt = False,
+    metric: of_check.MetricOpt = None,
+    call: of_check.CallOpt = None,
+    mode: of_check.ModeOpt = "auto",
+    alpha: of_check.AlphaOpt = None,
+    tolerance: of_check.ToleranceOpt = None,
+    strict_margin: of_check.StrictMarginOpt = False,
+    two_stage: of_check.TwoStageOpt = False,
+    fail_on: of_check.FailOnOpt = "regressed",
+    perf: of_check.PerfOpt = "report",
+    allow_failures: of_check.AllowFailuresOpt = False,
+    allow_env_change: of_check.AllowEnvOpt = False,
+    allow_improvement: of_check.AllowImprovementOpt = False,
+    seeds: SeedsOpt = None,
+    plugin: PluginOpt = None,
+    data_dir: DataDirOpt = None,
+    jobs: of_check.JobsOpt = 1,
+    timeout: of_check.TimeoutOpt = 3600.0,
+    fresh: of_check.FreshOpt = False,
+    output: OutputOpt = None,
+    format_: of_check.FormatOpt = "rich",
+    report: of_check.ReportOpt = None,
+    json_: JsonOpt = False,
+    verbose: of_check.VerboseOpt = False,
+    quiet: QuietOpt = False,
+) -> None:
+    """Hold a run against a baseline: exit 1 if a cell regressed, 0 if none did."""
+    from bench.check.model import Policy
+    from bench.verbs import check as verb
+
+    policy = Policy(
+        mode=mode,
+        two_stage=two_stage,
+        strict_margin=strict_margin,
+        fail_on=fail_on,
+        perf=perf,
+        metrics=tuple(metric) if metric else None,
+        tolerances=verb.tolerances_of(tolerance),
+        allow_failures=allow_failures,
+        allow_env_change=allow_env_change,
+        allow_improvement=allow_improvement,
+    )
+    options = verb.RunOptions(
+        seeds=seeds,
+        jobs=jobs,
+        timeout_s=timeout or None,
+        fresh=fresh,
+        plugins=tuple(plugin or ()),
+        data_dir=data_dir,
+        output=output,
+        quiet=quiet,
+        call=call,
+    )
+    shown = verb.Shown("json" if json_ else format_, verb.report_files(report or ()), verbose)
+    act = verb.update if update_baseline else verb.check
+    raise typer.Exit(act(current, baseline or [], policy, alpha, options, shown))
 
 
 @app.command(
@@ -275,34 +386,10 @@ def audit(
     json_: JsonOpt = False,
 ) -> None:
     """Try every law on a memory: no leak, no hidden state; exit 1 if one is broken."""
+    from bench.verbs.audit import audit_memory
+
     load_plugins(plugin)
-    import torch
-
-    from bench.audit import audit as try_all
-    from bench.audit.run import assignments
-
-    torch.set_num_threads(1)
-    done = try_all(name, assignments(set_ or ()), backbone=backbone)
-    if json_:
-        from dataclasses import asdict
-
-        console.print_json({"schema": "memb-audit/1", **asdict(done), "held": done.held})
-    else:
-        where = f", on {done.backbone}" if done.backbone else ""
-        console.print_table(
-            f"{done.memory} ({done.protocol}{where})",
-            ("verdict", "law", "claim", "detail"),
-            (
-                ("ok" if v.outcome == "held" else "BROKEN" if v.outcome == "broken" else "n/a",
-                 v.law, v.claim, v.detail)
-                for v in done.verdicts
-            ),
-        )  # fmt: skip
-        if done.note:
-            console.note(done.note)
-        broken = sum(v.outcome == "broken" for v in done.verdicts)
-        console.note(f"{broken} broken" if broken else "every law held")
-    raise typer.Exit(0 if done.held else 1)
+    raise typer.Exit(audit_memory(name, set_ or (), backbone, json_=json_))
 
 
 @app.command("list", epilog="memb list memories\n\nmemb list suites --json")
