@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 from annotated_types import Ge, Gt, Le, Lt, MinLen
 from pydantic import (
     AfterValidator,
+    AllowInfNan,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -144,6 +145,21 @@ class TaskEntry(_Model):
     """Memories it is limited to, by name or label."""
 
 
+def _some_tolerance(value: ToleranceEntry) -> ToleranceEntry:
+    if not value.model_fields_set:
+        raise own_error("must give rel, abs or both")
+    return value
+
+
+class ToleranceEntry(_Model):
+    """The largest change of a metric that does not matter: max(abs, rel |value|)."""
+
+    rel: Annotated[float, Ge(0), AllowInfNan(False)] = 0.0
+    """As a share of the value, e.g. 0.02 for 2 %."""
+    abs: Annotated[float, Ge(0), AllowInfNan(False)] = 0.0
+    """In the metric's own units."""
+
+
 class Statistics(_Model):
     """How differences are tested."""
 
@@ -153,6 +169,8 @@ class Statistics(_Model):
     """Correction for testing many differences."""
     alpha: Annotated[float, Gt(0), Lt(1)] = 0.05
     """Significance level."""
+    tolerance: dict[str, Annotated[ToleranceEntry, AfterValidator(_some_tolerance)]] = {}
+    """By metric, the change that does not matter; each class of metrics has a default."""
 
 
 class SuiteFile(_Model):
@@ -225,6 +243,8 @@ def _with_help(finding: Finding) -> Finding:
     if not finding.on_key:
         return finding
     model = _MODELS.get(finding.path[0], SuiteFile) if len(finding.path) > 1 else SuiteFile
+    if finding.path[:2] == ("statistics", "tolerance"):
+        model = ToleranceEntry
     known = list(model.model_fields)
     help = f"{nearest(str(finding.path[-1]), known)} allowed are {', '.join(known)}".strip()
     if "params" in known:
