@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from bench.stats.arrays import FloatArray
+from bench.stats.holm import holm
 
 Correction = Literal["holm", "bh", "hommel", "bonferroni", "none"]
 CORRECTIONS: tuple[Correction, ...] = get_args(Correction)
@@ -30,23 +31,11 @@ def adjust(p: ArrayLike, method: Correction = "holm") -> FloatArray:
     if raw.size == 0 or method == "none":
         return raw.copy()
     if method == "holm":
-        return _holm(raw)
+        return holm(raw)  # statsmodels collects garbage in each call: too slow for many families
     from statsmodels.stats.multitest import multipletests  # slow to import, seldom asked for
 
     adjusted: FloatArray = multipletests(raw, method=_STATSMODELS.get(method, method))[1]
     return adjusted
-
-
-def _holm(p: FloatArray) -> FloatArray:
-    """The i-th smallest of m times m - i, not below those before it, and at most 1.
-
-    Written out because statsmodels collects garbage in each call, which in a large process takes
-    a thousand times as long as the correction.
-    """
-    order = np.argsort(p)
-    adjusted = np.empty_like(p)
-    adjusted[order] = np.maximum.accumulate(p[order] * np.arange(p.size, 0, -1))
-    return np.minimum(adjusted, 1.0)
 
 
 _STATSMODELS = {"bh": "fdr_bh"}
