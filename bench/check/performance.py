@@ -118,7 +118,7 @@ def _judged(
     found = slowdown(before, after, tolerance)
     shown = replace(_numbers(cell, now, found, tolerance), gates=policy.perf == "gate")
     if not found.grown:
-        return _not_slower(shown, slowdown(after, before, tolerance))
+        return shown
     if not found.slower:
         text = f"slower: {_share(found)}, which the scatter of the repeats explains"
         return replace(shown, detail="noisy-perf", message=text)
@@ -171,15 +171,6 @@ def _numbers(cell: Cell, now: Cell, found: Slowdown, tolerance: Tolerance) -> Ce
         p_worse=float(found.p),
         wall_s=now.wall_s,
     )
-
-
-def _not_slower(shown: CellVerdict, reverse: Slowdown) -> CellVerdict:
-    """The verdict on a cost that is not slower; improved if it is faster by the same rule."""
-    if not reverse.slower:
-        return shown
-    share = 100 * (1 / float(reverse.ratio) - 1)
-    text = f"faster: {share:+.0f}% calibrated (p {_p(reverse)})"
-    return replace(shown, detail="improved", message=text)
 
 
 def _suspect(shown: CellVerdict, found: Slowdown, why: str) -> CellVerdict:

@@ -10,14 +10,13 @@ from __future__ import annotations
 import statistics
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
 from bench import seeds
 from bench.lanes import Lanes
-from bench.plan import Cell
 from bench.running import construct, timing
 from bench.running.timing import Timing
 from memories.base import AssociativeMemory, OnlineForecaster, State
@@ -31,7 +30,27 @@ SIZES = (1, 256)
 SINGLE_WRITES = 16
 
 
-def measure(cell: Cell, device: str) -> list[dict[str, Any]]:
+class Measurable(Protocol):
+    """A memory on a task point: names and resolved parameters of both."""
+
+    @property
+    def memory(self) -> str:
+        """Registry name of the memory."""
+
+    @property
+    def memory_params(self) -> Mapping[str, Any]:
+        """Its parameters."""
+
+    @property
+    def task(self) -> str:
+        """Registry name of the task."""
+
+    @property
+    def task_params(self) -> Mapping[str, Any]:
+        """Its parameters."""
+
+
+def measure(cell: Measurable, device: str) -> list[dict[str, Any]]:
     """The cell's costs as metrics of kind ``perf``: microseconds and 32-bit words."""
     task = construct.build_task(cell.task, cell.task_params)
     dictated = _with_room(task.dictates())

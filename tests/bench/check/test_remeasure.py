@@ -16,7 +16,7 @@ from bench.check.remeasure import remeasurement
 from bench.check.run import Run
 from bench.running import costs
 from bench.tolerances import parsed
-from tests.bench.small_runs import DRIFT, suite_text
+from tests.bench.small_runs import DRIFT, plan_of, suite_text
 
 FASTER = 50.0
 """How much faster than they were the costs of the baseline are made."""
@@ -98,14 +98,15 @@ def test_a_check_that_gates_on_costs_fails_when_both_measurements_are_slower(
     assert reported.exit_code == 0
 
 
-def test_a_forecaster_of_a_manifest_can_be_measured_again(tmp_path: Path) -> None:
-    """Its parameters come back from JSON, a memory inside a memory among them."""
+def test_a_forecaster_with_a_memory_inside_is_measured_from_its_manifest(
+    run: Path, tmp_path: Path
+) -> None:
+    """Its parameters come back from JSON."""
     memory = "{name: errorbank, params: {memory: {name: exact-knn, params: {k: 3}}}}"
-    text = suite_text(memory, DRIFT, name="stream", seeds="1")
-    (tmp_path / "stream.yaml").write_text(text, encoding="utf-8")
-    bench.run(tmp_path / "stream.yaml", output=tmp_path / "run")
-    again = remeasurement(tmp_path / "run")
-    for cell in timed(tmp_path / "run"):
-        found = again(cell)
-        assert found is not None
-        assert len(found.raw) == costs.ONLINE_REPEATS
+    (planned,) = plan_of(tmp_path, suite_text(memory, DRIFT)).cells
+    plain = json.loads(json.dumps(planned.describe()))
+    known = ("memory", "memory_params", "task", "task_params")
+    cell = replace(timed(run)[0], row_id="other", metric="observe_us", x=None)
+    found = remeasurement(run)(replace(cell, **{name: plain[name] for name in known}))
+    assert found is not None
+    assert len(found.raw) == costs.ONLINE_REPEATS
