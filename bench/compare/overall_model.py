@@ -43,8 +43,8 @@ class Entrant:
         skill: 1 - geometric mean of its error relative to the reference; None without a cost form.
         iqm: Interquartile mean of scores between chance and ceiling; None without anchors.
         optimality_gap: Mean shortfall of those scores below 1; None without anchors.
-        improvement: Chance that a run of it beats a run of the reference, by tasks; None for the
-            reference itself and where seeds have nothing in common.
+        improvement: Share of seeds on which it beats the reference, ties counted half, by tasks;
+            of all pairs of runs where no seed is common; None for the reference itself.
         incomplete: How many of the field's cells are partial, failed or missing for it.
     """
 

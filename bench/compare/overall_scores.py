@@ -11,11 +11,9 @@ from bench.compare.measured import Measured, MeasuredRow
 from bench.compare.model import Options
 from bench.compare.overall_model import Estimate, Resample
 from bench.stats.aggregate import (
-    duels,
     iqm,
     probability_of_improvement,
     relative_errors,
-    resampled_shares,
     shortfall,
     skill,
     win_rate,
@@ -251,14 +249,25 @@ def _improvement(
     place = reference
 
     def shares(row: MeasuredRow, counts: Counts | None) -> FloatArray:
-        base = [found.runs[place] for found in row.sections]
-        by_memory = list(zip(*(found.runs for found in row.sections), strict=True))
-        if counts is None:
-            return np.array([[probability_of_improvement(runs, base) for runs in by_memory]])
-        # the tasks of a row share their draws, and shares are linear in duels
-        tables = [[duels(runs, task.runs[place], "lower") for runs in task.runs]
-                  for task in row.sections]  # fmt: skip
-        return resampled_shares(np.sum(tables, axis=0), counts) / len(tables)
+        paired = not row.apart
+        won = np.mean([_wins(found, place, paired=paired) for found in row.sections], axis=0)
+        if counts is None or won.shape[1] == 1:  # one share, whatever seeds are drawn
+            samples = 1 if counts is None else len(counts)
+            return np.broadcast_to(won.mean(axis=1), (samples, len(won)))
+        drawn = np.asarray(counts, dtype=np.float64)
+        return np.asarray(drawn @ won.T / drawn.sum(axis=1, keepdims=True))
 
     found = bootstrap.over(rows, shares) or []
     return [None if j == place else Estimate(*pair) for j, pair in enumerate(found)]
+
+
+def _wins(measured: Measured, place: int, *, paired: bool) -> FloatArray:
+    """Wins over the memory at a place, ties one half: by seed [k, n], or over all pairs [k, 1].
+
+    Pairs of equal seeds where there are any: in a sample that draws seeds for both sides at once
+    a seed would meet itself too often among all pairs.
+    """
+    base = measured.runs[place]
+    if not paired:
+        return np.array([[probability_of_improvement([runs], [base])] for runs in measured.runs])
+    return np.array([np.where(runs == base, 0.5, runs < base) for runs in measured.runs])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy import stats
 
 from bench.stats.arrays import BoolArray, FloatArray
@@ -13,10 +13,6 @@ from bench.stats.pairing import Direction
 
 LEAST_RATIO, MOST_RATIO = 0.01, 100.0
 """Relative errors are clipped to these, so that no single task decides."""
-_AT_ONCE = 2**18
-"""Pairs of seeds held at once: few enough to stay in the cache, whatever their number."""
-_EXACT_IN_FLOAT32 = 2**23
-"""Up to here every multiple of a half is a float32."""
 TRIM = 4
 """One value in this many is trimmed from each end for the interquartile mean."""
 
@@ -160,33 +156,6 @@ def probability_of_improvement(
     if paired and any(table.shape[0] != table.shape[1] for table in tables):
         raise ValueError("paired values must be equally many")
     return float(np.mean([(table.diagonal() if paired else table).mean() for table in tables]))
-
-
-def resampled_shares(tables: ArrayLike, counts: ArrayLike) -> FloatArray:
-    """A12 [R, k] in samples that hold each seed so often: both sides drawn with the same counts.
-
-    Args:
-        tables: Duels [k, n, n] of k memories against one; or those of several tasks, added up,
-            whose seeds are drawn together.
-        counts: Times each seed was drawn [R, n], at least once in all.
-    """
-    d = np.asarray(tables, dtype=np.float64)
-    drawn = np.asarray(counts, dtype=np.float64)
-    n = d.shape[1]
-    # a pair of seeds is drawn as often as its mirror: half of all products say everything
-    i, j = np.triu_indices(n)
-    either = np.where(i == j, d[:, i, j], d[:, i, j] + d[:, j, i])
-    # sums of halves are exact in float32, in which the products take half the time
-    most = drawn.sum(axis=1).max(initial=0.0) ** 2 * d.max(initial=0.0)
-    exact = np.float32 if most <= _EXACT_IN_FLOAT32 else np.float64
-    weight: NDArray[np.floating] = either.astype(exact)
-    size = max(1, _AT_ONCE // i.size)
-    won = np.empty((len(drawn), len(d)))
-    for start in range(0, len(won), size):
-        seeds: NDArray[np.floating] = drawn[start : start + size].T.astype(exact)
-        won[start : start + size] = (weight @ (seeds[i] * seeds[j])).T
-    shares: FloatArray = won / drawn.sum(axis=1)[:, None] ** 2
-    return shares
 
 
 def _holes(imputed: ArrayLike | None, k: int) -> BoolArray:

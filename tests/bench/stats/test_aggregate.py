@@ -15,13 +15,11 @@ from bench.stats.aggregate import (
     normalised,
     probability_of_improvement,
     relative_errors,
-    resampled_shares,
     shortfall,
     skill,
     win_rate,
 )
 from bench.stats.ranks import rank_matrix
-from tests.bench.stats.worked import generator
 
 COSTS = np.array([[1, 0.5, 0.8], [2, 2, 1], [4, 6, 0]])
 """Tasks x memories, the first the reference; the last entry failed and stands as 0."""
@@ -165,21 +163,6 @@ def test_paired_improvement_counts_seeds() -> None:
 
 def test_failed_runs_lose_every_duel_but_those_with_other_failures() -> None:
     assert duels([1.0, np.inf], [2.0, np.inf], "lower").tolist() == [[1, 1], [0, 0.5]]
-
-
-def test_resampled_shares_are_those_of_the_runs_written_out(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    rng = generator()
-    x, y = rng.integers(0, 4, (2, 6)), rng.integers(0, 4, 6)
-    counts = rng.multinomial(6, np.full(6, 1 / 6), size=5)
-    tables = [duels(runs, y, "lower") for runs in x]
-    expected = [
-        [duels(np.repeat(runs, c), np.repeat(y, c), "lower").mean() for runs in x] for c in counts
-    ]
-    assert resampled_shares(tables, counts) == pytest.approx(np.array(expected))
-    monkeypatch.setattr("bench.stats.aggregate._AT_ONCE", 72)  # two samples at a time
-    assert resampled_shares(tables, counts) == pytest.approx(np.array(expected))
 
 
 @pytest.mark.parametrize("cost", [-1.0, np.nan, np.inf])
