@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import os
 import re
 import shlex
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from tests.bench.conftest import clean_plugins  # noqa: F401 - what the next one takes
+from tests.cli.conftest import Memb, memb  # noqa: F401 - a fixture for the tests here too
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -27,26 +26,23 @@ def commands() -> list[str]:
     return [line for line in EXAMPLE.splitlines() if line.startswith("memb ")]
 
 
-def run(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    words = [sys.executable, "-m", "cli", *shlex.split(command)[1:]]
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    return subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True)
-
-
 def test_the_memory_of_the_example_is_one_file_of_about_forty_lines() -> None:
     assert list(files()) == ["surprise.py", "mine.yaml"]
     assert len(files()["surprise.py"].splitlines()) <= 40
 
 
-def test_the_example_is_audited_run_and_lands_on_the_leaderboard(tmp_path: Path) -> None:
+def test_the_example_is_audited_run_and_lands_on_the_leaderboard(
+    memb: Memb,  # noqa: F811
+    tmp_path: Path,
+) -> None:
     assert [shlex.split(command)[1] for command in commands()] == ["audit", "run", "compare"]
     for name, text in files().items():
         (tmp_path / name).write_text(text, encoding="utf-8")
     outputs = []
     for command in commands():
-        done = run(command, tmp_path)
-        assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
-        outputs.append(done.stdout)
+        done = memb(*shlex.split(command)[1:])
+        assert done.code == 0, f"{command}\n{done.out}\n{done.err}"
+        outputs.append(done.out)
     audited, _, table = outputs
     assert "BROKEN" not in audited
     assert re.search(r"^ok +causality", audited, re.MULTILINE)
@@ -67,10 +63,13 @@ def test_the_readme_lists_every_shipped_suite() -> None:
     assert set(re.findall(r"^\| `([\w-]+)` \|", table, re.MULTILINE)) == shipped
 
 
-def test_the_suite_of_the_documentation_can_be_planned(tmp_path: Path) -> None:
+def test_the_suite_of_the_documentation_can_be_planned(
+    memb: Memb,  # noqa: F811
+    tmp_path: Path,
+) -> None:
     text = (ROOT / "docs" / "suites.md").read_text(encoding="utf-8")
     (shown,) = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
     (tmp_path / "suite.yaml").write_text(shown, encoding="utf-8")
-    done = run("memb plan suite.yaml --json", tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["trials"] == 70
+    done = memb("plan", "suite.yaml", "--json")
+    assert done.code == 0, done.err
+    assert done.json["trials"] == 70
