@@ -6,7 +6,6 @@ that `--help` and completion answer at once.
 
 from __future__ import annotations
 
-import os
 import sys
 import traceback
 from pathlib import Path
@@ -564,8 +563,7 @@ def main() -> None:
         console.note(f"error: {error.render()}")
         sys.exit(error.exit_code)
     except BrokenPipeError:
-        # the reader of a pipe has gone: nothing is left to say
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        console.print_nothing_more()
         sys.exit(0)
     except Exception:  # noqa: BLE001 - the outermost boundary: a bug of ours, with all we know
         console.note(

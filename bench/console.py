@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
+import os
 import sys
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -22,10 +24,45 @@ def stderr() -> Console:
 
 
 def stdout() -> Console:
-    """The console for data."""
+    """The console for data; a reader that goes away changes no exit code."""
     from rich.console import Console
 
-    return Console()
+    class Stdout(Console):
+        def on_broken_pipe(self) -> None:
+            self.quiet = True
+            print_nothing_more()
+
+        def print(self, *args: Any, **options: Any) -> None:
+            try:
+                super().print(*args, **options)
+            except OSError as error:
+                _refuse(error)
+
+    return Stdout()
+
+
+def write(text: str) -> None:
+    """Print text as it is, on stdout; a reader that goes away changes no exit code."""
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        print_nothing_more()
+    except OSError as error:
+        _refuse(error)
+
+
+def _refuse(error: OSError) -> NoReturn:
+    """Stop because stdout takes nothing more; what is left of it would only fail again."""
+    from bench.documents import refusal
+
+    print_nothing_more()
+    raise refusal(error, "to stdout", help="send it elsewhere") from error
+
+
+def print_nothing_more() -> None:
+    """Send nowhere what is still written to stdout: the reader of a pipe has gone."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def note(text: str) -> None:
@@ -35,7 +72,7 @@ def note(text: str) -> None:
 
 def print_json(value: Any) -> None:
     """Print one JSON value, on stdout."""
-    sys.stdout.write(json.dumps(value, allow_nan=False, indent=1) + "\n")
+    write(json.dumps(value, allow_nan=False, indent=1) + "\n")
 
 
 def print_table(title: str, columns: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
@@ -55,7 +92,6 @@ def print_table(title: str, columns: Iterable[str], rows: Iterable[Iterable[str]
     if console.is_terminal:
         console.print(table)
         return
-    pipe = Console(width=PIPE_WIDTH)
-    with pipe.capture() as drawn:
-        pipe.print(table)
-    sys.stdout.write("".join(f"{line.rstrip()}\n" for line in drawn.get().splitlines()))
+    drawn = io.StringIO()
+    Console(file=drawn, width=PIPE_WIDTH).print(table)
+    write("".join(f"{line.rstrip()}\n" for line in drawn.getvalue().splitlines()))

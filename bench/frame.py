@@ -7,16 +7,19 @@ statistics settings, and where the records come from. Nothing here imports torch
 from __future__ import annotations
 
 import json
-import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from bench import remarks, union
 from bench.errors import MembError
-from bench.store import Record, RunFolder, best_records
+from bench.garbage import nothing_collected
+from bench.long_table import OF_CELL, About, LongTable
+from bench.store import Record, RunFolder
 
 RESULTS = Path("results")
 """Where runs land unless another folder is named."""
@@ -30,6 +33,15 @@ COLUMNS = (
 
 STATIC = {"state_floats": "floats", "param_floats": "floats"}
 """Costs that a trial's record carries, with their unit; exact counts, no noise."""
+
+_SIZE = {"direction": "lower", "kind": "static", "bounds": (0.0, None), "primary": False}
+_SIZES: Mapping[tuple[str, ...], list[About]] = {
+    names: [{"name": name, "unit": STATIC[name], **_SIZE} for name in names]
+    for n in range(len(STATIC) + 1)
+    for names in combinations(STATIC, n)
+}
+_UNKNOWN: tuple[About] = ({},)
+"""In place of the metrics of a task point of which no trial finished."""
 
 
 def load(runs: Sequence[Path] = (), *, call: str | None = None) -> pd.DataFrame:
@@ -46,31 +58,28 @@ def load(runs: Sequence[Path] = (), *, call: str | None = None) -> pd.DataFrame:
         Columns `COLUMNS`; attributes ``labels``, ``tasks``, ``reference``, ``statistics``,
         ``suite``, ``seeds_extended``, ``runs``, ``remarks``: what the trials warn of, and
         ``standings``: by task and memory, whether the row is ranked, how full its budget is, and
-        the short labels that it carries.
+        the short labels that it carries, and ``series``: by trial key, path and sha256 of the
+        file with its per-step series.
 
     Raises:
         MembError: If a folder holds no run, or two records of one trial contradict each other.
     """
-    folders = [RunFolder(path) for path in runs] or [RunFolder(newest())]
-    parts = [_Run(folder, call) for folder in folders]
-    if len(parts) > 1:
-        _disambiguate(parts)
-    rows = [row for part in parts for row in part.rows()]
-    parts_of = ("trial_key", "task_label", "label", "metric", "x")
-    unique = {tuple(row[part] for part in parts_of): row for row in rows}
-    frame = pd.DataFrame(list(unique.values()), columns=list(COLUMNS))
-    frame["seed"] = frame["seed"].astype("Int64")
-    first = parts[0]
+    folders = [RunFolder(path) for path in runs or [newest()]]
+    with nothing_collected():
+        sources = [union.read(folder, call, brief=True) for folder in folders]
+        run = _Run(sources[0] if len(sources) == 1 else union.unite(sources).whole)
+        frame = run.numbers().frame(COLUMNS)
     frame.attrs = {
-        "labels": list(dict.fromkeys(label for part in parts for label in part.labels)),
-        "tasks": list(dict.fromkeys(task for part in parts for task in part.tasks)),
-        "reference": [first.name(label) for label in first.suite["reference"]],
-        "statistics": first.suite["statistics"],
-        "suite": first.suite["name"],
-        "seeds_extended": any(part.seeds_extended for part in parts),
-        "runs": [part.facts() for part in parts],
-        "remarks": [remark for part in parts for remark in part.remarks()],
-        "standings": _standings(parts),
+        "labels": run.labels,
+        "tasks": run.tasks,
+        "reference": run.suite["reference"],
+        "statistics": run.suite["statistics"],
+        "suite": run.suite["name"],
+        "seeds_extended": run.seeds_extended,
+        "runs": list(run.facts()),
+        "remarks": [*run.remarks(), *run.call.get("remarks", ())],
+        "standings": run.standings(),
+        "series": {key: stored for source in sources for key, stored in _Run(source).series()},
     }
     return frame
 
@@ -89,241 +98,150 @@ def newest(root: Path = RESULTS) -> Path:
     return max(found, key=lambda path: path.stat().st_mtime).parent
 
 
-class _Run:
-    """One run folder, seen through the plan of one of its calls."""
+_SILENT: Record = {"notes": {}, "marks": (), "series": None}
+"""In place of a trial that never ran, or that there is nothing to say about."""
 
-    def __init__(self, folder: RunFolder, call: str | None) -> None:
-        if not folder.exists:
-            raise MembError(
-                f"no run in {folder.path}: it has no manifest.json",
-                help="name a folder that 'memb run' wrote, such as results/quickstart",
-            )
-        self.folder = folder
-        calls = folder.manifest()["calls"]
-        matching = [entry for entry in calls if call is None or entry["call_id"] == call]
-        if not matching:
-            known = ", ".join(entry["call_id"] for entry in calls) or "none"
-            raise MembError(f"no call '{call}' in {folder.path}", help=f"its calls: {known}")
-        self.call = matching[-1]
+
+class _Run:
+    """One run, or several united, seen through the plan of one call."""
+
+    def __init__(self, source: union.Source) -> None:
+        self.folder = source.folder
+        self.call = source.call
         self.suite: dict[str, Any] = self.call["suite"]
-        self.cells: list[dict[str, Any]] = self.call["plan"]
-        self.best = best_records(folder.records())
-        self.rename: dict[str, str] = {}
-        self.seeds_extended = _extended(calls, self.call)
+        self.cells = source.plan
+        self.best = source.best
+        self.remarkable = {
+            key: record
+            for key, record in source.best.items()
+            if record["notes"] or record["marks"] or record["series"]
+        }
+        self.seeds_extended = source.seeds_extended
+        # a merged run knows which run each of its trials is from
+        self.run_of = {
+            key: run
+            for cell in self.cells
+            for (_, key), run in zip(cell["trials"], cell.get("runs", ()), strict=False)
+        }
 
     @property
     def labels(self) -> list[str]:
         """Labels in the suite's order."""
-        return list(dict.fromkeys(self.name(cell["label"]) for cell in self.cells))
+        return list(dict.fromkeys(cell["label"] for cell in self.cells))
 
     @property
     def tasks(self) -> list[str]:
         """Task labels in the suite's order."""
         return list(dict.fromkeys(cell["task_label"] for cell in self.cells))
 
-    def name(self, label: str) -> str:
-        """The label as it is shown."""
-        return self.rename.get(label, label)
-
-    def facts(self) -> dict[str, Any]:
-        """Where the numbers come from."""
-        provenance = self.call["provenance"]
-        return {
-            "path": str(self.folder.path),
-            "call_id": self.call["call_id"],
-            "memb": provenance["memb"],
-            "git": provenance["git"],
-            "torch": provenance["torch"],
-            "device": provenance["device"],
-            "cpu": provenance["cpu"],
-            "started": self.call["started"],
-        }
+    def facts(self) -> Iterator[dict[str, Any]]:
+        """Where the numbers come from, by run."""
+        own = [{"path": str(self.folder.path), "calls": [self.call]}]
+        for source in self.call.get("sources", own):
+            call = source["calls"][-1]
+            known = ("memb", "git", "torch", "device", "cpu")
+            yield {
+                "path": source["path"],
+                "call_id": call["call_id"],
+                **{key: call["provenance"][key] for key in known},
+                "started": call["started"],
+            }
 
     def remarks(self) -> list[str]:
         """What finished trials warn of: once, with the memories that say it and on which tasks."""
         said: dict[tuple[str, str], Counter[str]] = {}
         planned: dict[str, Counter[str]] = {}
         for cell in self.cells:
-            task, label = cell["task_label"], self.name(cell["label"])
+            task, label = cell["task_label"], cell["label"]
             planned.setdefault(task, Counter())[label] += len(cell["trials"])
             for _, key in cell["trials"]:
-                for warning in self.best.get(key, {"notes": {}})["notes"].get("warnings", ()):
+                for warning in self.remarkable.get(key, _SILENT)["notes"].get("warnings", ()):
                     said.setdefault((task, warning), Counter())[label] += 1
-        alike: dict[tuple[str, str], list[str]] = {}
-        for (task, warning), labels in said.items():
-            alike.setdefault((_who(labels, planned[task]), warning), []).append(task)
-        return [f"{who} on {', '.join(on)}: {warning}" for (who, warning), on in alike.items()]
+        return remarks.sentences(said, planned)
 
-    def rows(self) -> Iterator[dict[str, Any]]:
+    def numbers(self) -> LongTable:
         """One row per number or hole."""
+        table = LongTable()
+        primary = self._primary_metrics()
+        costs = self._cost_records()
         for cell in self.cells:
-            primary = self._primary_metrics(cell["protocol_hash"])
+            table.cell(
+                **{
+                    **{name: cell[name] for name in OF_CELL},
+                    "task_params": json.dumps(cell["task_params"], sort_keys=True),
+                    "memory_params": json.dumps(cell["memory_params"], sort_keys=True),
+                }
+            )
+            holes = primary.get(cell["protocol_hash"]) or _UNKNOWN
             for seed, key in cell["trials"]:
-                yield from self._trial(cell, seed, key, primary)
-            yield from self._costs(cell)
+                self._trial(table, seed, key, holes)
+            for record in costs.get(cell["cell_key"], ()):
+                self._begin(table, None, record["trial_key"], record)
+                table.add(record["metrics"].abouts, record["metrics"].values)
+        return table
 
-    def _primary_metrics(self, protocol_hash: str) -> list[dict[str, Any]]:
-        """What the task point's finished trials measured as primary, wherever one finished."""
-        if not hasattr(self, "_by_protocol"):
-            self._by_protocol: dict[str, list[dict[str, Any]]] = {}
-            for record in self.best.values():
-                if record["kind"] == "trial" and record["status"] == "ok":
-                    found = [m for m in record["metrics"] if m["primary"]]
-                    self._by_protocol.setdefault(record["protocol_hash"], found)
-        return self._by_protocol.get(protocol_hash, [])
-
-    def _trial(
-        self, cell: Mapping[str, Any], seed: int | None, key: str, primary: list[dict[str, Any]]
-    ) -> Iterator[dict[str, Any]]:
+    def _trial(self, table: LongTable, seed: int | None, key: str, holes: Sequence[About]) -> None:
         record = self.best.get(key)
-        base = self._base(cell, seed, key, record)
-        if record is not None and record["status"] == "ok":
-            for metric in record["metrics"]:
-                yield base | _number(metric)
-            for name, unit in STATIC.items():
-                if name in record["costs"]:
-                    yield base | _static(name, unit, record["costs"][name])
+        self._begin(table, seed, key, record)
+        if record is None or record["status"] != "ok":
+            table.add(holes, [None] * len(holes))
             return
-        for metric in primary or [{}]:
-            yield base | _number(metric) | {"value": math.nan}
+        table.add(record["metrics"].abouts, record["metrics"].values)
+        names = tuple([name for name in STATIC if name in record["costs"]])
+        table.add(_SIZES[names], [record["costs"][name] for name in names])
 
-    def _costs(self, cell: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-        for record in self._cost_records.get(cell["cell_key"], []):
-            base = self._base(cell, None, record["trial_key"], record)
-            for metric in record["metrics"]:
-                yield base | _number(metric)
+    def _begin(self, table: LongTable, seed: int | None, key: str, record: Record | None) -> None:
+        table.trial(
+            seed=seed,
+            n_eval=record["n_eval"] if record else 0,
+            status=record["status"] if record else "missing",
+            message=record["message"] if record else "never ran",
+            trial_key=key,
+            call_id=record["call_id"] if record else "",
+            run=self.run_of.get(key, self.folder.path.name),
+        )
 
-    @property
+    def _primary_metrics(self) -> dict[str, list[About]]:
+        """What the finished trials of a task point measured as primary, wherever one finished."""
+        found: dict[str, list[About]] = {}
+        for record in self.best.values():
+            finished = record["kind"] == "trial" and record["status"] == "ok"
+            if finished and record["protocol_hash"] not in found:
+                primary = [about for about in record["metrics"].abouts if about["primary"]]
+                found[record["protocol_hash"]] = primary
+        return found
+
     def _cost_records(self) -> dict[str, list[Record]]:
-        if not hasattr(self, "_by_cell"):
-            self._by_cell: dict[str, list[Record]] = {}
-            for record in self.best.values():
-                if record["kind"] == "costs":
-                    self._by_cell.setdefault(record["cell_key"], []).append(record)
-        return self._by_cell
+        """Records of costs by the key of their cell."""
+        found: dict[str, list[Record]] = {}
+        for record in self.best.values():
+            if record["kind"] == "costs":
+                found.setdefault(record["cell_key"], []).append(record)
+        return found
 
-    def _base(
-        self, cell: Mapping[str, Any], seed: int | None, key: str, record: Record | None
-    ) -> dict[str, Any]:
-        return {
-            "task": cell["task"],
-            "task_label": cell["task_label"],
-            "block": cell["block"],
-            "task_params": json.dumps(cell["task_params"], sort_keys=True),
-            "protocol_hash": cell["protocol_hash"],
-            "memory": cell["memory"],
-            "label": self.name(cell["label"]),
-            "memory_params": json.dumps(cell["memory_params"], sort_keys=True),
-            "seed": seed,
-            "n_eval": record["n_eval"] if record else 0,
-            "status": record["status"] if record else "missing",
-            "message": record["message"] if record else "never ran",
-            "deterministic": cell["deterministic"],
-            "seeded": cell["seeded"],
-            "varies": cell["varies"],
-            "trial_key": key,
-            "call_id": record["call_id"] if record else "",
-            "run": self.folder.path.name,
-        }
-
-    def standings(self) -> Iterator[tuple[str, str, dict[str, Any]]]:
-        """Task, memory, and what the plan and the finished trials say about the row."""
+    def series(self) -> Iterator[tuple[str, tuple[str, str]]]:
+        """Of each planned trial that stored series: its key, their file and that file's sha256."""
         for cell in self.cells:
-            label = self.name(cell["label"])
+            for _, key in cell["trials"]:
+                stored = self.remarkable.get(key, _SILENT)["series"]
+                if stored:
+                    yield key, (str(self.folder.path / stored["path"]), stored["sha256"])
+
+    def standings(self) -> dict[str, dict[str, dict[str, Any]]]:
+        """By task and memory, what the plan and the finished trials say about the row."""
+        found: dict[str, dict[str, dict[str, Any]]] = {}
+        for cell in self.cells:
             said = Counter(
                 mark
                 for _, key in cell["trials"]
-                for mark in self.best.get(key, {}).get("marks", ())
+                for mark in self.remarkable.get(key, _SILENT)["marks"]
             )
             n = len(cell["trials"])
             of_trials = [m if k == n else f"{m} ({k} of {n} seeds)" for m, k in said.items()]
             known = cell.get("standing") or {}
-            yield (
-                cell["task_label"],
-                label,
-                {
-                    "ranked": known.get("ranked", True),
-                    "fill": known.get("fill"),
-                    "marks": [*known.get("marks", ()), *of_trials],
-                },
-            )
-
-
-def _standings(parts: Sequence[_Run]) -> dict[str, dict[str, dict[str, Any]]]:
-    found: dict[str, dict[str, dict[str, Any]]] = {}
-    for part in parts:
-        for task, label, standing in part.standings():
-            found.setdefault(task, {})[label] = standing
-    return found
-
-
-def _who(saying: Counter[str], planned: Counter[str]) -> str:
-    """Which memories say something, with the seeds that do where not all of them do."""
-    if saying == planned and len(planned) > 1:
-        return "All memories"
-    return ", ".join(
-        label if n == planned[label] else f"{label} ({n} of {planned[label]} seeds)"
-        for label, n in saying.items()
-    )
-
-
-def _number(metric: Mapping[str, Any]) -> dict[str, Any]:
-    low, high = metric.get("bounds", (None, None))
-    return {
-        "metric": metric.get("name", ""),
-        "unit": metric.get("unit", ""),
-        "direction": metric.get("direction", "higher"),
-        "kind": metric.get("kind", "quality"),
-        "bounds_lo": _float(low),
-        "bounds_hi": _float(high),
-        "resolution": metric.get("resolution", 0.0),
-        "primary": metric.get("primary", True),
-        "chance": _float(metric.get("chance")),
-        "ceiling": _float(metric.get("ceiling")),
-        "x": _float(metric.get("x")),
-        "value": _float(metric.get("value")),
-    }
-
-
-def _static(name: str, unit: str, value: float) -> dict[str, Any]:
-    return _number(
-        {
-            "name": name,
-            "value": value,
-            "unit": unit,
-            "direction": "lower",
-            "kind": "static",
-            "bounds": (0.0, None),
-            "primary": False,
-        }
-    )
-
-
-def _float(value: float | None) -> float:
-    return math.nan if value is None else float(value)
-
-
-def _extended(calls: Sequence[Mapping[str, Any]], last: Mapping[str, Any]) -> bool:
-    """Whether an earlier call of the same cells had fewer seeds: results were seen in between."""
-    now = {cell["cell_key"]: {seed for seed, _ in cell["trials"]} for cell in last["plan"]}
-    for call in calls:
-        if call["call_id"] == last["call_id"] or not call["ended"]:
-            continue
-        for cell in call["plan"]:
-            before = {seed for seed, _ in cell["trials"]}
-            if before < now.get(cell["cell_key"], before):
-                return True
-    return False
-
-
-def _disambiguate(parts: Sequence[_Run]) -> None:
-    """Give a label that means different trials in different runs the name of its run."""
-    meanings: dict[tuple[str, str], set[str]] = {}
-    for part in parts:
-        for cell in part.cells:
-            meanings.setdefault((cell["label"], cell["task_label"]), set()).add(cell["cell_key"])
-    clashing = {label for (label, _), known in meanings.items() if len(known) > 1}
-    names = [part.folder.path.name for part in parts]
-    for part, name in zip(parts, names, strict=True):
-        run = name if names.count(name) == 1 else part.folder.path.as_posix()
-        part.rename = {label: f"{label}@{run}" for label in clashing}
+            found.setdefault(cell["task_label"], {})[cell["label"]] = {
+                "ranked": known.get("ranked", True),
+                "fill": known.get("fill"),
+                "marks": [*known.get("marks", ()), *of_trials],
+            }
+        return found

@@ -90,8 +90,9 @@ def merge(runs: Sequence[Path], output: Path, *, slim: bool = False) -> Merged:
 
 def _refuse_used(output: Path) -> None:
     if output.exists() and (not output.is_dir() or any(output.iterdir())):
+        found = "is not empty" if output.is_dir() else "is not a folder"
         raise MembError(
-            f"{output} is not empty", help="name a folder that does not exist yet with --output"
+            f"{output} {found}", help="name a folder that does not exist yet with --output"
         )
 
 

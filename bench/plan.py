@@ -8,8 +8,9 @@ Threads, jobs, paths and order are no part of it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -123,13 +124,14 @@ def make(suite: Suite, *, device: str = "cpu") -> Plan:
     """
     problems: list[Problem] = []
     cells: list[Cell] = []
+    code_of = cache(fingerprint.code_fingerprint)  # a plan sees each file as it is once
     for spec in suite.tasks:
         task = _task(spec, problems)
         if task is None:
             continue
         for memory in suite.memories:
             if meets(memory, spec):
-                cell = _cell(suite, memory, spec, task, device, problems)
+                cell = _cell(suite, memory, spec, task, device, code_of, problems)
                 cells += [cell] if cell else []
     if problems:
         raise MembError(_once(problems), summary=f"{len(_once(problems))} problems in the suite")
@@ -158,6 +160,7 @@ def _cell(
     spec: TaskSpec,
     task: Task,
     device: str,
+    code_of: Callable[[Path], str],
     problems: list[Problem],
 ) -> Cell | None:
     found = _lifted(memory, spec, task, problems)
@@ -191,7 +194,7 @@ def _cell(
         task_params=spec.params,
         block=spec.block,
         protocol_hash=protocol,
-        code=_code(entry, settings, spec, task),
+        code=_code(entry, settings, spec, task, code_of),
         seeded=task.seeded,
         varies=task.varies,
         deterministic=deterministic,
@@ -331,9 +334,15 @@ def _untrainable(memory: Memory, task: Task) -> str:
     return ""
 
 
-def _code(entry: registry.Entry, settings: Mapping[str, Any], spec: TaskSpec, task: Task) -> str:
+def _code(
+    entry: registry.Entry,
+    settings: Mapping[str, Any],
+    spec: TaskSpec,
+    task: Task,
+    code_of: Callable[[Path], str],
+) -> str:
     files: list[Path] = [*values.source_files(entry, settings)]
     files += values.source_files(registry.get("task", spec.name), spec.params)
     if isinstance(name := task.dictates().get("backbone"), str):
         files.append(registry.get("backbone", name).file)
-    return digest([fingerprint.code_fingerprint(file) for file in sorted(set(files))])
+    return digest([code_of(file) for file in sorted(set(files))])

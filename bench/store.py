@@ -2,6 +2,7 @@
 
     manifest.json     one entry per call: suite as resolved, whole plan, provenance
     records.jsonl     one line per trial, appended by one writer
+    records.jsonl.gz  records that come before those, packed: what a slim merge leaves
     series/           long per-step series, named by trial key
     checkpoints/      where unfinished long blocks go on
 
@@ -12,6 +13,8 @@ torn last line or a part of a block, is cut off by the next writer; readers igno
 from __future__ import annotations
 
 import contextlib
+import functools
+import gzip
 import hashlib
 import io
 import json
@@ -19,11 +22,13 @@ import os
 import shutil
 import socket
 import zipfile
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import orjson
 
 from bench.errors import MembError, StorageError
 
@@ -46,6 +51,7 @@ class RunFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.records_file = path / "records.jsonl"
+        self.packed_file = path / "records.jsonl.gz"
         self.manifest_file = path / "manifest.json"
 
     @property
@@ -160,22 +166,26 @@ class RunFolder:
         """All complete records, in the order they were written.
 
         Raises:
-            MembError: If a line before the last is not a record of a known schema.
+            MembError: If a line before the last is not a record of a known schema, or the packed
+                records are damaged.
         """
+        if self.packed_file.exists():
+            yield from _unpacked(self.packed_file)
         if not self.records_file.exists():
             return
         with self.records_file.open("rb") as file:
             for number, line in enumerate(file, start=1):
                 if not line.endswith(b"\n"):
                     return
-                yield _record(line, f"{self.records_file}:{number}")
+                yield _record(line, self.records_file, number)
 
     def set_aside(self, call_id: str) -> None:
         """Rename the records so that every trial runs again from its beginning; none is deleted."""
         shutil.rmtree(self.path / "checkpoints", ignore_errors=True)
-        if self.records_file.exists():
-            aside = self.path / f"records.before-{call_id}.jsonl"
-            self._guarded(lambda: self.records_file.rename(aside))
+        for file in (self.packed_file, self.records_file):
+            if file.exists():
+                aside = self.path / file.name.replace("records.", f"records.before-{call_id}.", 1)
+                self._guarded(functools.partial(file.rename, aside))
 
     def write_series(self, trial_key: str, series: Mapping[str, Any]) -> dict[str, str]:
         """Store float32 series as an npz; its relative path and checksum, for the record."""
@@ -194,7 +204,7 @@ class RunFolder:
         if not self.manifest_file.exists():
             return {"schema": MANIFEST_SCHEMA, "calls": []}
         try:
-            manifest: dict[str, Any] = json.loads(self.manifest_file.read_text(encoding="utf-8"))
+            manifest: dict[str, Any] = orjson.loads(self.manifest_file.read_bytes())
         except ValueError as err:
             raise MembError(f"not a manifest: {err}", place=str(self.manifest_file)) from err
         _expect_schema(manifest, MANIFEST_SCHEMA, str(self.manifest_file))
@@ -218,16 +228,28 @@ def _left(content: bytes, end: int) -> int:
         return 0  # a damaged line is not a torn one: reading it says what is wrong
 
 
-def _record(line: bytes, place: str) -> Record:
+def _unpacked(file: Path) -> Iterator[Record]:
     try:
-        record: Record = json.loads(line)
+        lines = gzip.decompress(file.read_bytes()).splitlines()
+    except (OSError, EOFError, zlib.error) as err:
+        raise MembError(
+            f"damaged: {err}", place=str(file), help="restore the file, or merge the runs again"
+        ) from err
+    for number, line in enumerate(lines, start=1):
+        yield _record(line, file, number)
+
+
+def _record(line: bytes, file: Path, number: int) -> Record:
+    try:
+        record: Record = orjson.loads(line)
     except ValueError as err:
         raise MembError(
             f"not a record: {err}",
-            place=place,
+            place=f"{file}:{number}",
             help="restore the file, or delete that line: its trial will run again",
         ) from err
-    _expect_schema(record, RECORD_SCHEMA, place)
+    if not isinstance(record, dict) or record.get("schema") != RECORD_SCHEMA:
+        _expect_schema(record, RECORD_SCHEMA, f"{file}:{number}")
     record.pop(LEFT, None)
     return record
 

@@ -93,8 +93,9 @@ def read(folder: RunFolder, call: str | None = None, *, brief: bool = False) -> 
     calls = folder.manifest()["calls"]
     matching = [entry for entry in calls if call is None or entry["call_id"] == call]
     if not matching:
+        wanted = "call" if call is None else f"call '{call}'"
         known = ", ".join(entry["call_id"] for entry in calls) or "none"
-        raise MembError(f"no call '{call}' in {folder.path}", help=f"its calls: {known}")
+        raise MembError(f"no {wanted} in {folder.path}", help=f"its calls: {known}")
     chosen = matching[-1]
     extended = bool(chosen.get("seeds_extended")) or _extended(calls, chosen)
     records = condensed(folder.records()) if brief else folder.records()

@@ -69,10 +69,13 @@ def check(
             run under another protocol, an option names an unknown metric, or exact mode meets
             another environment.
     """
-    run = Run(current, call)
+    run, asked = Run(current, call), policy or Policy()
+    held = [load(path) for path in baselines]
+    known = {cell.metric for baseline in held for cell in baseline.cells}
+    refuse_unknown(asked.tolerances, known, "--tolerance")
+    refuse_unknown(asked.metrics or (), known, "--metric")
     return tuple(
-        _against(run, loaded, _policy(policy or Policy(), loaded, alpha), remeasure)
-        for loaded in [load(path) for path in baselines]
+        _against(run, baseline, _policy(asked, baseline, alpha), remeasure) for baseline in held
     )
 
 
@@ -123,14 +126,11 @@ def _against(
 
 def _chosen(baseline: Baseline, policy: Policy) -> list[Cell]:
     """The cells of a baseline that are asked for."""
-    known = {cell.metric for cell in baseline.cells}
-    refuse_unknown(policy.tolerances, known, "--tolerance")
-    if policy.metrics is not None:
-        refuse_unknown(policy.metrics, known, "--metric")
     chosen = [c for c in baseline.cells if policy.metrics is None or c.metric in policy.metrics]
     if not chosen:
+        of = f" of {', '.join(policy.metrics)}" if baseline.cells and policy.metrics else ""
         raise MembError(
-            f"nothing to compare: {baseline.source.path} holds no cell",
+            f"nothing to compare: {baseline.source.path} holds no cell{of}",
             help="write it anew with --update-baseline",
         )
     return chosen
@@ -190,12 +190,9 @@ def _new(run: Run, baseline: Baseline, policy: Policy) -> list[CellVerdict]:
 
 
 def _code(found: Sequence[CellVerdict], policy: Policy) -> int:
-    gating = [one for one in found if one.gates]
-    changed = not policy.allow_improvement and any(one.detail == "changed" for one in gating)
-    if changed or any(one.verdict == "regressed" for one in gating):
+    if any(one.is_alarm(policy) for one in found):
         return 1
-    is_open = any(one.verdict == "inconclusive" for one in gating)
-    return 3 if is_open and policy.fail_on == "inconclusive" else 0
+    return 3 if policy.fail_on == "inconclusive" and any(one.is_open for one in found) else 0
 
 
 def _warnings(
@@ -207,6 +204,17 @@ def _warnings(
 ) -> list[str]:
     """Sentences that must be seen beside the verdicts."""
     said = [*environment.warnings(differing), *matched.warnings]
+    if not run.finished:
+        said.append(
+            "This run was stopped, or is still running: trials that never ran are missing here. "
+            "The command that began it goes on with it."
+        )
+    tested = any(not (pair.identical or pair.direct) for pair in matched.pairs)
+    if run.seeds_extended and tested and policy.mode != "exact" and not policy.two_stage:
+        said.append(
+            "Seeds were added to this run after results were seen: a second look that was planned "
+            "takes --two-stage, one that was not makes false alarms and passes likelier."
+        )
     if len(run.environments) > 1:
         said.append(f"The records of this run come from {len(run.environments)} environments.")
     if policy.mode != "exact" and not any(map(verdicts.in_family, cells)):

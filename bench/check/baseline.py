@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +18,8 @@ from bench.running.cache import digest
 from bench.tolerances import Tolerance
 
 SCHEMA = "memb-baseline/1"
+SEED = re.compile("0|[1-9][0-9]{0,18}")
+"""A seed as it is written, so that no two keys are one seed."""
 
 
 @dataclass(frozen=True)
@@ -145,6 +149,7 @@ def load(file: Path) -> Baseline:
     environment = _object(read, "environment", str(file))
     policy = _object(read, "policy", str(file))
     where = f"{file}, policy"
+    _one_of(Policy().correction)(policy, "correction", where)
     cells = tuple(_cells(read, file))
     return Baseline(
         source=Source(
@@ -166,31 +171,42 @@ def load(file: Path) -> Baseline:
 
 
 def _read(file: Path) -> dict[str, Any]:
-    remedy = "write one with 'memb check RUN --baseline FILE --update-baseline'"
     try:
         text = file.read_text(encoding="utf-8")
     except FileNotFoundError:
+        remedy = "write one with 'memb check RUN --baseline FILE --update-baseline'"
         beside = file.parent.glob("*.json") if file.parent.is_dir() else ()
         help = f"{nearest(file.name, (other.name for other in beside))} {remedy}".strip()
         raise MembError(f"no baseline {file}", help=help) from None
     except (OSError, UnicodeDecodeError) as err:
-        raise MembError(f"cannot read the baseline: {err}", place=str(file), help=remedy) from err
+        raise MembError(
+            f"cannot read the baseline: {err}", place=str(file), help="name a file that is one"
+        ) from err
     try:
-        read = json.loads(text, parse_constant=_refuse_constant)
-    except ValueError as err:
-        raise MembError(f"not a baseline: {err}", place=str(file), help=remedy) from err
+        read = json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_object_of)
+    except (ValueError, RecursionError) as err:
+        raise MembError(f"not a baseline: {err}", place=str(file), help=_REMEDY) from err
     found = read.get("schema") if isinstance(read, dict) else None
     if not isinstance(read, dict) or found != SCHEMA:
         raise MembError(
             f"schema {found!r}, this memb reads {SCHEMA!r}",
             place=str(file),
-            help="use the version of memb that wrote it, or write it anew with --update-baseline",
+            help=f"use the version of memb that wrote it, or {_ANEW}",
         )
     return read
 
 
 def _refuse_constant(name: str) -> float:
     raise ValueError(f"{name} is no number")
+
+
+def _object_of(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object; of a key that a merge left twice, neither value can be trusted."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        twice = next(key for key, n in Counter(key for key, _ in pairs).items() if n > 1)
+        raise ValueError(f"key {twice!r} stands twice in one object")
+    return found
 
 
 def _cells(read: Mapping[str, Any], file: Path) -> Iterator[Cell]:
@@ -208,7 +224,7 @@ def _cells(read: Mapping[str, Any], file: Path) -> Iterator[Cell]:
 
 def _cell(raw: Mapping[str, Any], where: str) -> Cell:
     tolerance = _object(raw, "tolerance", where)
-    return Cell(
+    cell = Cell(
         cell_id=_text(raw, "cell_id", where),
         row_id=_text(raw, "row_id", where),
         label=_text(raw, "label", where),
@@ -224,18 +240,39 @@ def _cell(raw: Mapping[str, Any], where: str) -> Cell:
         direction=_one_of("lower", "higher")(raw, "direction", where),
         kind=_one_of("quality", "static", "perf")(raw, "kind", where),
         bounds=_bounds(raw, where),
-        resolution=_number(raw, "resolution", where),
+        resolution=_at_least_0(raw, "resolution", where),
         primary=_get(raw, "primary", bool, where),
         deterministic=_get(raw, "deterministic", bool, where),
         tolerance=_tolerance(raw, "tolerance", where),
-        exact_rtol=_number(tolerance, "exact_rtol", f"{where}.tolerance"),
+        exact_rtol=_at_least_0(tolerance, "exact_rtol", f"{where}.tolerance"),
         values=_by_seed(raw, "values", _or_none(_number), where),
         failures=_by_seed(raw, "failures", _text, where),
         repeats=_repeats(raw, where),
     )
+    _refuse_holes(cell, where)
+    return cell
 
 
-_REMEDY = "restore the file, or write it anew with --update-baseline"
+def _refuse_holes(cell: Cell, where: str) -> None:
+    """Refuse a cell that would pass unseen: a seed of it has no value, for no reason.
+
+    Raises:
+        MembError: Naming the seed.
+    """
+    if cell.kind == "perf":
+        return
+    if not cell.values:
+        raise MembError("key 'values': no seed", place=where, help=_REMEDY)
+    if len(cell.values) > 1 and None in cell.values:
+        raise MembError("key 'values': 'null' among seeds", place=where, help=_REMEDY)
+    for seed in _ordered({**cell.values, **cell.failures}):
+        if seed not in cell.values or (cell.values[seed] is None) != (seed in cell.failures):
+            text = f"seed {_seed_text(seed)} needs a value, or null beside the failure"
+            raise MembError(text, place=where, help=_REMEDY)
+
+
+_ANEW = "delete it and write it anew with --update-baseline"
+_REMEDY = f"restore the file, or {_ANEW}"
 
 
 def _get(raw: Mapping[str, Any], key: str, kind: type, where: str) -> Any:
@@ -252,9 +289,21 @@ def _text(raw: Mapping[str, Any], key: str, where: str) -> str:
 
 def _number(raw: Mapping[str, Any], key: str, where: str) -> float:
     value = _get(raw, key, (int, float), where)  # type: ignore[arg-type]
-    if isinstance(value, bool) or not math.isfinite(value):
-        raise MembError(f"key '{key}': {value} is not a number", place=where, help=_REMEDY)
-    return float(value)
+    try:
+        number = math.nan if isinstance(value, bool) else float(value)
+    except OverflowError:
+        number = math.inf
+    if not math.isfinite(number):
+        found = str(value)[:60]
+        raise MembError(f"key '{key}': {found} is not a number", place=where, help=_REMEDY)
+    return number
+
+
+def _at_least_0(raw: Mapping[str, Any], key: str, where: str) -> float:
+    found = _number(raw, key, where)
+    if found < 0:
+        raise MembError(f"key '{key}': {found:g} is not at least 0", place=where, help=_REMEDY)
+    return found
 
 
 def _object(raw: Mapping[str, Any], key: str, where: str) -> dict[str, Any]:
@@ -288,15 +337,12 @@ def _one_of(*allowed: str) -> Callable[[Mapping[str, Any], str, str], Any]:
 
 def _tolerance(raw: Mapping[str, Any], key: str, where: str) -> Tolerance:
     given, at = _object(raw, key, where), f"{where}.{key}"
-    found = Tolerance(_number(given, "rel", at), _number(given, "abs", at))
-    if found.rel < 0 or found.abs < 0:
-        raise MembError("a tolerance is at least 0", place=at, help=_REMEDY)
-    return found
+    return Tolerance(_at_least_0(given, "rel", at), _at_least_0(given, "abs", at))
 
 
 def _metrics(policy: Mapping[str, Any], where: str) -> tuple[str, ...] | None:
     given = _or_none(_list)(policy, "metrics", where)
-    return None if given is None else tuple(str(name) for name in given)
+    return None if given is None else tuple(_text({"metrics": n}, "metrics", where) for n in given)
 
 
 def _bounds(raw: Mapping[str, Any], where: str) -> tuple[float | None, float | None]:
@@ -313,7 +359,7 @@ def _by_seed(
     given = _object(raw, key, where)
     found = {}
     for text in given:
-        if text != "null" and not text.isdecimal():
+        if text != "null" and not SEED.fullmatch(text):
             raise MembError(f"key '{key}': '{text}' is no seed", place=where, help=_REMEDY)
         found[None if text == "null" else int(text)] = read(given, text, f"{where}.{key}")
     return found
@@ -328,4 +374,7 @@ def _repeats(raw: Mapping[str, Any], where: str) -> Repeats | None:
         tuple(_number({name: item}, name, at) for item in _list(given, name, at))
         for name in ("raw", "calibrated")
     )
+    if not raw_times or len(raw_times) != len(calibrated) or min(raw_times + calibrated) <= 0:
+        text = "key 'repeats': as many raw times as calibrated ones, above 0"
+        raise MembError(text, place=where, help=_REMEDY)
     return Repeats(raw_times, calibrated)

@@ -12,6 +12,8 @@ from bench.running.cache import canonical
 
 MOVES_SCORES = ("torch", "device", "numpy", "dtype")
 """Facts that may move a score a little; where they differ, a check says so."""
+MACHINE = ("cpu", "cores", "device", "threads")
+"""Facts that tell one machine from another: times are compared on one alone."""
 PINNED = (*MOVES_SCORES, "machine_id")
 """Facts that must agree for two runs to agree to the last digits."""
 
@@ -33,7 +35,7 @@ def of(provenance: Mapping[str, Any]) -> dict[str, Any]:
 
 def machine_id(environment: Mapping[str, Any]) -> str:
     """SHA-256 of CPU model, number of cores, device and threads: where times can be compared."""
-    facts = [environment.get(key) for key in ("cpu", "cores", "device", "threads")]
+    facts = [environment.get(key) for key in MACHINE]
     return hashlib.sha256(canonical(facts).encode()).hexdigest()
 
 
@@ -79,11 +81,9 @@ def refuse_changed(
     Raises:
         MembError: Naming every pinned fact that differs, or a device that reduces in any order.
     """
-    help = "update the baseline here, use --mode statistical, or accept it with --allow-env-change"
+    help = "leave --mode exact out, write a baseline here, or accept it with --allow-env-change"
     problems = [
-        Problem(
-            f"exact mode: {one.key} is {one.current}, in the baseline {one.baseline}", help=help
-        )
+        Problem(f"exact mode: {_moved(one, found)}", help=help)
         for one in found
         if one.key in PINNED
     ]
@@ -91,3 +91,11 @@ def refuse_changed(
         problems.append(Problem("exact mode: the device does not compute bit for bit", help=help))
     if problems:
         raise MembError(problems)
+
+
+def _moved(difference: EnvironmentDifference, found: Sequence[EnvironmentDifference]) -> str:
+    """A fact that differs; of a machine, those that it is told by."""
+    if difference.key != "machine_id":
+        return f"{difference.key} is {difference.current}, in the baseline {difference.baseline}"
+    known = [f"{one.key} {one.baseline} -> {one.current}" for one in found if one.key in MACHINE]
+    return f"another machine_id{': ' if known else ''}{'; '.join(known)}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -56,7 +56,7 @@ class Pair:
     def identical(self) -> bool:
         """Whether every value is the same but for the order in which floats were added up."""
         scale = np.maximum(np.abs(self.before), np.abs(self.now))
-        room = self.cell.exact_rtol * scale + (ROUNDING if self.cell.exact_rtol else 0.0)
+        room = self.cell.exact_rtol * scale + ROUNDING
         return bool((np.abs(self.now - self.before) <= room).all())
 
     @property
@@ -87,10 +87,11 @@ def match(cells: Sequence[Cell], current: Run) -> Matched:
     """Find the trials of a run for each of these cells of a baseline.
 
     Raises:
-        MembError: If a task point of the same name was run under another protocol, naming what
-            differs; or if not one cell is in the run.
+        MembError: If a task point of the same name was run under another protocol, or a metric
+            means something else now, naming what differs; or if not one cell is in the run.
     """
     refuse_other_protocols(cells, current)
+    refuse_other_metrics(cells, current)
     rows = current.rows
     if not any(cell.row_id in rows and not rows[cell.row_id].skipped for cell in cells):
         raise MembError(
@@ -110,7 +111,7 @@ def match(cells: Sequence[Cell], current: Run) -> Matched:
         elif cell.kind == "perf":
             metric = row.costs.get((cell.metric, cell.x))
             now = current.cell(row, (cell.metric, cell.x), metric) if metric else None
-            found.costs.append((cell, now if now and now.repeats else None))
+            found.costs.append((cell, now))
         else:
             outcome = _paired(cell, row, unmatched)
             if isinstance(outcome, Pair):
@@ -127,15 +128,14 @@ def refuse_other_protocols(cells: Iterable[Cell], current: Run) -> None:
     Raises:
         MembError: Naming the keys that differ, one problem per task point.
     """
-    protocols: dict[str, dict[str, Row]] = {}
+    named: dict[str, Row] = {}
     for row in current.rows.values():
-        by_hash = protocols.setdefault(row.about["task_label"], {})
-        by_hash.setdefault(row.about["protocol_hash"], row)
+        named.setdefault(row.about["task_label"], row)
+    protocols = {row.about["protocol_hash"] for row in current.rows.values()}
     problems = {}
     for cell in cells:
-        known = protocols.get(cell.task_label)
-        if known and cell.protocol_hash not in known:
-            row = next(iter(known.values()))
+        if cell.task_label in named and cell.protocol_hash not in protocols:
+            row = named[cell.task_label]
             changed = _changed(cell.task_params, row.about["task_params"])
             if cell.task != row.about["task"]:
                 changed.insert(0, f"task: {cell.task} -> {row.about['task']}")
@@ -144,6 +144,26 @@ def refuse_other_protocols(cells: Iterable[Cell], current: Run) -> None:
                 f"task '{cell.task_label}' is not the one of the baseline: {what}",
                 help="check a run of the baseline's protocol, or write the baseline anew with "
                 "--update-baseline",
+            )
+    if problems:
+        raise MembError(list(problems.values()))
+
+
+def refuse_other_metrics(cells: Iterable[Cell], current: Run) -> None:
+    """Refuse to compare numbers that are measured otherwise under the same name.
+
+    Raises:
+        MembError: Naming what differs, one problem per metric.
+    """
+    problems = {}
+    for cell in cells:
+        row = current.rows.get(cell.row_id)
+        measured = row.metric((cell.metric, cell.x)) if row else None
+        facts = {name: getattr(cell, name) for name in ("direction", "kind", "unit")}
+        if measured and (changed := _changed(facts, {name: measured[name] for name in facts})):
+            problems[cell.metric] = Problem(
+                f"metric '{cell.metric}' is not the one of the baseline: {', '.join(changed)}",
+                help="write the baseline anew with --update-baseline",
             )
     if problems:
         raise MembError(list(problems.values()))
@@ -163,7 +183,7 @@ def _changed(before: Mapping[str, object], now: Mapping[str, object]) -> list[st
 
 
 def _missing(cell: Cell, why: str) -> CellVerdict:
-    return CellVerdict(cell, "regressed", "missing", why)
+    return CellVerdict(cell, "regressed", "missing", why.removeprefix("missing: "))
 
 
 def _absence(cell: Cell, row: Row | None, current: Run) -> str:
@@ -179,39 +199,36 @@ def _absence(cell: Cell, row: Row | None, current: Run) -> str:
         None,
     )
     if namesake is None:
-        return "not in the plan of this run"
+        return f"not in the plan of this run; {_MEANT}"
     changed = _changed(cell.memory_params, namesake["memory_params"])
     if cell.memory != namesake["memory"]:
         changed.insert(0, f"memory: {cell.memory} -> {namesake['memory']}")
     what = ", ".join(changed) or "how it is trained or tuned"
-    return f"the memory of this name is another one now ({what})"
+    return f"the memory of this name is another one now ({what}); {_MEANT}"
+
+
+_MEANT = "if that is meant, write the baseline anew"
 
 
 def _paired(cell: Cell, row: Row, unmatched: dict[str, int]) -> Pair | CellVerdict:
     """Values on both sides by common seed, or the verdict where there are too few."""
-    values, failures = row.values((cell.metric, cell.x))
+    values, reasons = row.values((cell.metric, cell.x))
     before, now = cell.found, {seed: v for seed, v in values.items() if v is not None}
-    broken = {seed: why for seed, why in failures.items() if not why.startswith("missing")}
-    if (settled := _failed(cell, row, before, now, broken)) is not None:
+    if (settled := _failed(cell, row, before, now, reasons)) is not None:
         return settled
+    if not now:
+        return _missing(cell, next(iter(reasons.values())))
     before, now = _broadcast(before, now), _broadcast(now, before)
     common = sorted(seed for seed in before.keys() & now.keys() if seed is not None)
-    least = min(LEAST_PAIRS, len(before))
     lost = sorted(seed for seed in before.keys() - now.keys() if seed is not None)
-    extra = sorted(s for s in now.keys() - cell.values.keys() if s is not None)
-    if not common and not (None in before and None in now):
-        why = next((why for why in failures.values()), "the record lacks this metric")
-        return _missing(cell, why)
-    if common and len(common) < least:
-        text = f"only {len(common)} of the baseline's {len(before)} seeds ran; missing {_all(lost)}"
+    if len(common) < min(LEAST_PAIRS, len(before)) and not (None in before and None in now):
+        ran = f"only {len(common)}" if common else "none"
+        text = f"{ran} of the baseline's {len(before)} seeds ran; missing {_all(lost)}"
         return CellVerdict(
             cell, "regressed", "missing-seeds", text, n=len(common), wall_s=row.wall_s
         )
-    for beside, where in ((lost, "of the baseline are not in this run"),
-                         (extra, "of this run are not in the baseline")):  # fmt: skip
-        if beside and None not in cell.values:
-            text = f"Seeds {_all(beside)} {where}, so they do not count"
-            unmatched[text] = unmatched.get(text, 0) + 1
+    for text in _beside(cell, lost, now, reasons):
+        unmatched[text] = unmatched.get(text, 0) + 1
     seeds = tuple(common)
     keys: Sequence[int | None] = seeds or (None,)
     return Pair(
@@ -225,26 +242,64 @@ def _paired(cell: Cell, row: Row, unmatched: dict[str, int]) -> Pair | CellVerdi
     )
 
 
+def _beside(
+    cell: Cell,
+    lost: Sequence[int],
+    now: Mapping[int | None, float],
+    reasons: Mapping[int | None, str],
+) -> Iterator[str]:
+    """Sentences on the seeds that only one side has."""
+    if None in cell.values:
+        return
+    extra = sorted(s for s in now.keys() - cell.values.keys() if s is not None)
+    failed = sorted(s for s in _broken(reasons).keys() - cell.values.keys() if s is not None)
+    for seeds, where in (
+        (lost, "of the baseline are not in this run"),
+        (extra, "of this run are not in the baseline"),
+        (failed, "of this run failed and are not in the baseline"),
+    ):
+        if seeds:
+            yield f"Seeds {_all(seeds)} {where}, so they do not count"
+
+
+def _broken(reasons: Mapping[int | None, str]) -> dict[int | None, str]:
+    """The reasons that are failures: a trial that never ran has not failed."""
+    return {seed: why for seed, why in reasons.items() if not why.startswith("missing")}
+
+
 def _failed(
     cell: Cell,
     row: Row,
     before: Mapping[int | None, float],
     now: Mapping[int | None, float],
-    broken: Mapping[int | None, str],
+    reasons: Mapping[int | None, str],
 ) -> CellVerdict | None:
     """The verdict where trials failed, before or now; None where values decide."""
-    fresh = {seed: why for seed, why in broken.items() if _had(before, seed)}
+    fresh = {seed: why for seed, why in _broken(reasons).items() if _had(before, seed)}
     if fresh:
-        why = "; ".join(f"{_seed(seed)} {reason}" for seed, reason in fresh.items())
-        return CellVerdict(cell, "regressed", "failed", why, wall_s=row.wall_s)
+        return CellVerdict(cell, "regressed", "failed", _told(fresh), wall_s=row.wall_s)
     if before:
         return None
-    finished = now or any(trial.status == "ok" for trial in row.trials.values())
-    if finished:
+    # a cell without a metric stands for a row of which no trial had finished
+    finished = not cell.metric and any(trial.status == "ok" for trial in row.trials.values())
+    if now or finished:
         text = "failed in the baseline, has values now: write the baseline anew to hold them"
         return CellVerdict(cell, "ok", "fixed", text, wall_s=row.wall_s)
-    why = next(iter(broken.values()), "never ran")
-    return CellVerdict(cell, "ok", "known-failure", why, wall_s=row.wall_s)
+    return CellVerdict(cell, "ok", "known-failure", next(iter(reasons.values())), wall_s=row.wall_s)
+
+
+def _told(reasons: Mapping[int | None, str]) -> str:
+    """Each reason once, after the seeds that give it."""
+    by_reason: dict[str, list[int]] = {}
+    for seed, why in reasons.items():
+        by_reason.setdefault(why, []).extend([] if seed is None else [seed])
+    return "; ".join(f"{_who(seeds)}: {why}" for why, seeds in by_reason.items())
+
+
+def _who(seeds: Sequence[int]) -> str:
+    if not seeds:
+        return "its one trial"
+    return f"{'seed' if len(seeds) == 1 else 'seeds'} {_all(seeds)}"
 
 
 def _had(before: Mapping[int | None, float], seed: int | None) -> bool:
@@ -265,10 +320,6 @@ def _repaired(cell: Cell, now: Mapping[int | None, float]) -> tuple[str, ...]:
     """A remark on seeds that failed in the baseline and have values now."""
     fixed = sorted(seed for seed in cell.failures if seed is not None and seed in now)
     return (f"seeds {_all(fixed)} failed in the baseline and pass now",) if fixed else ()
-
-
-def _seed(seed: int | None) -> str:
-    return "its one trial:" if seed is None else f"seed {seed}:"
 
 
 def _all(seeds: Sequence[int]) -> str:

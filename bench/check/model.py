@@ -235,6 +235,16 @@ class CellVerdict:
     open_advice: bool = False
     wall_s: float = 0.0
 
+    def is_alarm(self, policy: Policy) -> bool:
+        """Whether it makes a check exit with 1: a regression, or any change in exact mode."""
+        changed = self.detail == "changed" and not policy.allow_improvement
+        return self.gates and (changed or self.verdict == "regressed")
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it counts for the exit code and is neither ok nor regressed."""
+        return self.gates and self.verdict == "inconclusive"
+
 
 @dataclass(frozen=True)
 class Source:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from bench.errors import MembError
 from bench.stats.arrays import FloatArray
@@ -23,6 +23,20 @@ def refuse_level(alpha: float | None, place: str) -> None:
         raise MembError(
             f"{place} must be between 0 and 0.5 here, got {alpha:g}", help="0.05 is customary"
         )
+
+
+ROUNDING = 1e-9
+"""Share of a margin that a change may be off by rounding: a mean of decimals seldom is one."""
+
+
+def exceeds(change: ArrayLike, margin: ArrayLike) -> NDArray[np.bool_]:
+    """Whether mean changes are beyond a margin; what rounding alone sets apart is a tie, and not.
+
+    Args:
+        change: Mean oriented changes.
+        margin: Largest changes that do not matter, broadcast against them.
+    """
+    return np.asarray(change) > np.asarray(margin) * (1 + ROUNDING)
 
 
 @dataclass(frozen=True)
@@ -65,11 +79,11 @@ def judge_family(
     """
     worse = holm(tests.p_worse, others)
     better = holm(tests.p_improved, others)
-    beyond = tests.mean > delta
+    beyond = exceeds(tests.mean, delta)
     regressed = (worse < level) & beyond
-    ok = ~regressed & (tests.p_ni < level)
+    ok = tests.p_ni < level  # of no regressed one: a p below 1/2 has the mean within the margin
     verdict = np.select([regressed, ok], ["regressed", "ok"], "inconclusive")
-    clear_gain = (better < level) & (-tests.mean > delta)
+    clear_gain = (better < level) & exceeds(-tests.mean, delta)
     words = {
         "beyond-tolerance": regressed,
         "improved": ok & clear_gain,

@@ -5,16 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from bench import tolerances
+from bench import tolerances, union
 from bench.check import environment
 from bench.check.model import Cell, Environment, Repeats, Source
-from bench.errors import MembError
 from bench.frame import STATIC
 from bench.running.cache import digest
-from bench.store import Record, RunFolder, best_records
+from bench.store import Record, RunFolder
 from bench.tolerances import Tolerance
 
 Key: TypeAlias = tuple[str, float | None]
@@ -66,6 +66,11 @@ class Row:
         """Seconds its trials took together."""
         return sum(trial.wall_s for trial in self.trials.values())
 
+    def metric(self, key: Key) -> Mapping[str, Any] | None:
+        """A metric as the first trial that measured it describes it; None if none did."""
+        of_trials = (trial.metrics[key] for trial in self.trials.values() if key in trial.metrics)
+        return next(of_trials, self.costs.get(key))
+
     def values(self, key: Key) -> tuple[dict[int | None, float | None], dict[int | None, str]]:
         """Value of a metric by seed, None where there is none, and why there is none.
 
@@ -76,7 +81,7 @@ class Row:
         reasons: dict[int | None, str] = {}
         for seed, trial in self.trials.items():
             value = trial.metrics[key]["value"] if key in trial.metrics else None
-            if value is not None and math.isfinite(value):
+            if value is not None:
                 values[seed] = float(value)
                 continue
             values[seed] = None
@@ -100,6 +105,8 @@ class Run:
         rows: Its rows by identity, in the plan's order.
         environments: The distinct environments that its records were made in.
         statistics: The suite's statistics block.
+        finished: Whether the call came to its end.
+        seeds_extended: Whether seeds were added after results were seen.
         source: Where it comes from.
 
     Raises:
@@ -107,47 +114,33 @@ class Run:
     """
 
     def __init__(self, path: Path, call: str | None = None) -> None:
-        folder = RunFolder(path)
-        if not folder.exists:
-            raise MembError(
-                f"no run in {path}: it has no manifest.json",
-                help="name a folder that 'memb run' wrote, or a suite, which is run first",
-            )
-        calls = {entry["call_id"]: entry for entry in folder.manifest()["calls"]}
-        chosen = _chosen(calls, call, path)
-        best = best_records(folder.records())
-        costs = _costs(best.values())
+        read = union.read(RunFolder(path), call)
+        costs = _costs(read.best.values())
         self.rows: dict[str, Row] = {}
-        for cell in chosen["plan"]:
-            row = _row(cell, best, costs.get(cell["cell_key"], {}))
+        for cell in read.plan:
+            row = _row(cell, read.best, costs.get(cell["cell_key"], {}))
             self.rows.setdefault(row.row_id, row)
-        self.statistics: Mapping[str, Any] = chosen["suite"]["statistics"]
-        used = _calls_of(chosen, best)
-        self.environments: tuple[Environment, ...] = tuple(
-            {
-                digest(env): env
-                for env in (environment.of(calls[c]["provenance"]) for c in calls if c in used)
-            }.values()
-        ) or (environment.of(chosen["provenance"]),)
-        self.source = _source(path, chosen, self.environments[-1])
+        self.statistics: Mapping[str, Any] = read.call["suite"]["statistics"]
+        self.environments = _environments(read)
+        self.finished = read.call["ended"] is not None
+        self.seeds_extended = read.seeds_extended
+        self.source = _source(path, read.call, self.environments[-1])
 
-    def described(self, protocol_hash: str) -> dict[Key, Mapping[str, Any]]:
-        """The metrics that any finished trial of a task point measured."""
-        if not hasattr(self, "_described"):
-            self._described: dict[str, dict[Key, Mapping[str, Any]]] = {}
-            for row in self.rows.values():
-                known = self._described.setdefault(row.about["protocol_hash"], {})
-                for trial in row.trials.values():
-                    for key, metric in trial.metrics.items():
-                        known.setdefault(key, metric)
-        return self._described.get(protocol_hash, {})
+    @cached_property
+    def described(self) -> Mapping[str, Mapping[Key, Mapping[str, Any]]]:
+        """The metrics that any finished trial of a task point measured, by protocol."""
+        found: dict[str, dict[Key, Mapping[str, Any]]] = {}
+        for row in self.rows.values():
+            known = found.setdefault(row.about["protocol_hash"], {})
+            for trial in row.trials.values():
+                for key, metric in trial.metrics.items():
+                    known.setdefault(key, metric)
+        return found
 
     def metrics(self) -> set[str]:
         """Names of all metrics that are recorded."""
-        found = {name for row in self.rows.values() for name, _ in row.costs}
-        for row in self.rows.values():
-            found |= {name for name, _ in self.described(row.about["protocol_hash"])}
-        return found
+        of_costs = {name for row in self.rows.values() for name, _ in row.costs}
+        return of_costs | {name for measured in self.described.values() for name, _ in measured}
 
     def cells(
         self, metrics: Sequence[str] | None, overrides: Mapping[str, Tolerance]
@@ -175,13 +168,18 @@ class Run:
             own |= {key: metric for key, metric in trial.metrics.items() if key not in own}
         if any(trial.status != "ok" for trial in row.trials.values()):
             # what a failed trial would have measured, as others of its task point did
-            everyone = self.described(row.about["protocol_hash"])
-            own |= {k: m for k, m in everyone.items() if k not in own and m["primary"]}
+            everyone = self.described[row.about["protocol_hash"]]
+            named = metrics is not None
+            own |= {k: m for k, m in everyone.items() if k not in own and (m["primary"] or named)}
         if not own:
             yield ("", None), _metric("", math.nan, primary=True)
         for key, metric in (own | dict(row.costs)).items():
             if key[0] in metrics if metrics is not None else _by_default(metric):
                 yield key, metric
+
+    @property
+    def _exact_rtol(self) -> float:
+        return EXACT_RTOL.get(str(self.environments[-1].get("dtype")), 0.0)
 
     def cell(
         self,
@@ -195,7 +193,6 @@ class Run:
         low, high = metric["bounds"]
         perf = metric["kind"] == "perf"
         values, failures = ({}, {}) if perf else row.values(key)
-        dtype = str(self.environments[-1].get("dtype"))
         about = row.about
         return Cell(
             cell_id=digest([*_identity(about), name, x]),
@@ -217,21 +214,12 @@ class Run:
             primary=bool(metric["primary"]),
             deterministic=bool(about["deterministic"]),
             tolerance=(overrides or {}).get(name, _usual(metric)),
-            exact_rtol=EXACT_RTOL.get(dtype, 0.0) if metric["kind"] == "quality" else 0.0,
+            exact_rtol=self._exact_rtol if metric["kind"] == "quality" else 0.0,
             values=values,
             failures=failures,
             repeats=_repeats(metric) if perf else None,
             wall_s=row.wall_s,
         )
-
-
-def _chosen(calls: Mapping[str, Any], call: str | None, path: Path) -> Mapping[str, Any]:
-    """The call asked for, or the latest."""
-    if call is not None and call not in calls:
-        known = ", ".join(calls) or "none"
-        raise MembError(f"no call '{call}' in {path}", help=f"its calls: {known}")
-    chosen: Mapping[str, Any] = list(calls.values())[-1] if call is None else calls[call]
-    return chosen
 
 
 def place(cell: Cell) -> tuple[str, str, str, float, str]:
@@ -311,10 +299,13 @@ def _costs(records: Iterable[Record]) -> dict[str, dict[Key, Mapping[str, Any]]]
     return found
 
 
-def _calls_of(call: Mapping[str, Any], best: Mapping[str, Record]) -> set[str]:
-    """The calls that made the records of a plan."""
-    keys = [key for cell in call["plan"] for _, key in cell["trials"]]
-    return {best[key]["call_id"] for key in keys if key in best}
+def _environments(run: union.Source) -> tuple[Environment, ...]:
+    """The distinct environments of the calls that made the records of a plan."""
+    keys = [key for cell in run.plan for _, key in cell["trials"]]
+    used = {run.best[key]["call_id"] for key in keys if key in run.best}
+    made = [call["provenance"] for call in run.calls if call["call_id"] in used]
+    found = [environment.of(facts) for facts in made or [run.call["provenance"]]]
+    return tuple({digest(one): one for one in found}.values())
 
 
 def _source(path: Path, call: Mapping[str, Any], env: Environment) -> Source:

@@ -61,7 +61,8 @@ def update(
 
     Raises:
         MembError: If the run cannot be read, holds nothing, or holds failed or missing trials
-            that are not accepted; or if an option or the suite names an unknown metric.
+            that are not accepted; if an option or the suite names an unknown metric; or if the
+            file exists and is no baseline.
     """
     run, policy = Run(current, call), policy or Policy()
     chosen = _tolerances(run, policy)
@@ -73,17 +74,22 @@ def update(
         )
     if not policy.allow_failures:
         _refuse_incomplete(cells)
-    level = float(run.statistics.get("alpha", 0.05)) if alpha is None else alpha
-    refuse_level(level, "alpha" if alpha is not None else "statistics.alpha of the suite")
     fresh = Baseline(
         source=replace(run.source, path=str(file), created=provenance.now()),
-        alpha=level,
+        alpha=_level(run, alpha),
         tolerances=chosen,
         metrics=policy.metrics,
         cells=tuple(cells),
     )
     before = files.load(file).cells if file.exists() else ()
     return _change(file, files.write(fresh, file), before, fresh.cells)
+
+
+def _level(run: Run, alpha: float | None) -> float:
+    """The significance level to hold."""
+    level = float(run.statistics.get("alpha", 0.05)) if alpha is None else alpha
+    refuse_level(level, "alpha" if alpha is not None else "statistics.alpha of the suite")
+    return level
 
 
 def _tolerances(run: Run, policy: Policy) -> dict[str, Tolerance]:

@@ -11,11 +11,12 @@ import numpy as np
 
 from bench.check.matching import Pair
 from bench.check.model import Cell, CellVerdict, Detail, Policy, Verdict
-from bench.check.rule import judge_family
+from bench.check.rule import exceeds, judge_family
 from bench.errors import MembError, Problem
 from bench.stats.arrays import FloatArray
 from bench.stats.intervals import Interval, t_interval
 from bench.stats.noninferiority import (
+    MOST_SEEDS,
     OneSided,
     one_sided_tests,
     seeds_to_clear,
@@ -173,13 +174,9 @@ def _advised(shown: CellVerdict, policy: Policy, m: int) -> CellVerdict:
     excess = shown.worsening - (shown.delta if policy.strict_margin else 0.0)
     clear = seeds_to_clear(shown.delta, shown.sd, alpha=policy.level)
     confirm = seeds_to_confirm(excess, shown.sd, alpha=policy.level, m=m)
-    parts = [
-        f"about {clear} seeds would clear it if nothing changed"
-        if clear
-        else "more than 500 seeds would be needed to clear it: widen the tolerance"
-    ]
+    parts = [_clearing(clear, shown.n)]
     if excess > 0:
-        many = f"about {confirm}" if confirm else "more than 500"
+        many = f"about {confirm}" if confirm else f"more than {MOST_SEEDS}"
         parts.append(f"{many} would confirm the loss if it is real")
     return replace(
         shown,
@@ -188,6 +185,15 @@ def _advised(shown: CellVerdict, policy: Policy, m: int) -> CellVerdict:
         open_advice=True,
         message="; ".join([*parts, *filter(None, [shown.message])]),
     )
+
+
+def _clearing(seeds: int | None, n: int) -> str:
+    """What it would take to clear a cell of `n` seeds if nothing changed."""
+    if seeds is None:
+        return f"more than {MOST_SEEDS} seeds would be needed to clear it: widen the tolerance"
+    if seeds <= n:
+        return f"{seeds} seeds mostly clear it if nothing changed, and these {n} did not"
+    return f"about {seeds} seeds would clear it if nothing changed"
 
 
 def _identical(pair: Pair, delta: float) -> CellVerdict:
@@ -205,7 +211,7 @@ def _direct(pair: Pair, delta: float) -> CellVerdict:
     shown = _numbers(pair, delta)
     count = pair.cell.kind == "static"
     worst = float(pair.g.max() if count else pair.g.mean())
-    if worst > delta:
+    if exceeds(worst, delta):
         return replace(shown, verdict="regressed", detail="beyond-tolerance" if count else "det")
     if not count:
         return replace(shown, detail="det")
@@ -213,8 +219,10 @@ def _direct(pair: Pair, delta: float) -> CellVerdict:
 
 
 def _too_few(pair: Pair, delta: float) -> CellVerdict:
-    seeds = "1 seed says" if pair.n == 1 else f"{pair.n} seeds say"
-    text = "; ".join([f"{seeds} nothing of chance: run at least {LEAST_PAIRS}", *pair.remarks])
+    held = len(pair.cell.found)
+    seeds = "1 seed, which says" if held == 1 else f"{held} seeds, which say"
+    why = f"the baseline has {seeds} nothing of chance: write one with at least {LEAST_PAIRS}"
+    text = "; ".join([why, *pair.remarks])
     shown = _numbers(pair, delta)
     return replace(shown, verdict="inconclusive", detail="n<3", message=text)
 

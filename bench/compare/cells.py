@@ -179,7 +179,7 @@ def _row(label: str, table: _Trials, numbers: list[Number], tested: bool) -> Row
     if numbers or tested:
         failures = [_hole(label, seed, table, numbers) for seed in holes]
     else:
-        failures = [_unreported(table.failure(label, seed)) for seed in holes]
+        failures = [_unreported(label, seed, table) for seed in holes]
     ok = [seed for seed in places if seed in found]
     speaker = min(numbers, key=_identity) if numbers else about
     return Row(
@@ -235,11 +235,13 @@ def _hole(label: str, seed: int | None, table: _Trials, numbers: Sequence[Number
     return table.failure(label, seed)
 
 
-def _unreported(failure: Failure) -> Failure:
-    """A hole in a metric that no trial of this memory reports: not applicable unless it failed."""
-    if failure.status != "missing":
-        return failure
-    return Failure(failure.seed, "skipped", "not reported by this memory", failure.trial_key)
+def _unreported(label: str, seed: int | None, table: _Trials) -> Failure:
+    """A hole in a metric that no trial of this memory reports: finished ones have no use for it."""
+    found = table.failure(label, seed)
+    trial = table.of[label].get(seed)
+    if trial is not None and trial.status in FAILURES:
+        return found
+    return Failure(seed, "skipped", "not reported by this memory", found.trial_key)
 
 
 def _state(n_ok: int, failures: Sequence[Failure]) -> State:
@@ -248,4 +250,5 @@ def _state(n_ok: int, failures: Sequence[Failure]) -> State:
         return "partial" if failures else "complete"
     if statuses == {"skipped"}:
         return "skipped"
-    return "missing" if statuses <= {"missing"} else "failed"
+    # more seeds of what does not fit never had to run
+    return "missing" if statuses <= {"missing", "skipped"} else "failed"

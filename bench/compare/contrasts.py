@@ -9,15 +9,16 @@ from dataclasses import replace
 
 import numpy as np
 
-from bench.compare.model import Contrast, Options, Section, Significance
+from bench.compare.model import Contrast, Options, Section
 from bench.compare.pairs import Draft, drafts
+from bench.compare.significance import Significance
 from bench.errors import MembError
 from bench.stats.equivalence import Equivalence, tost
 from bench.stats.intervals import Interval, TooFewForBootstrap, mean_interval
 from bench.stats.outperformance import LEAST_PAIRS as LEAST_FOR_OUTPERFORMANCE
 from bench.stats.outperformance import Outperformance, outperformance
-from bench.stats.paired import LEAST_PAIRS, PairedTest, choose, is_constant, paired_tests
-from bench.stats.permutation import smallest_p
+from bench.stats.paired import LEAST_PAIRS, PairedTest, Test, choose, is_constant, paired_tests
+from bench.stats.permutation import signed_ranks, smallest_p
 from bench.stats.student import Welch, paired_t, spread, welch
 
 LEVEL = 0.95
@@ -64,13 +65,22 @@ def _tested(flat: Sequence[Draft], options: Options) -> list[tuple[Draft, Paired
         tests = paired_tests(
             np.array([draft.pairs.d for draft in group]),
             rng=options.rng(),
-            test=options.test,
+            test=_paired_test(options),
             alpha=options.alpha,
             scale=np.array([draft.pairs.scale for draft in group]),
             resolution=np.array([draft.resolution for draft in group]),
         )
         results.update(zip(positions, tests, strict=True))
     return [(draft, results.get(position)) for position, draft in enumerate(flat)]
+
+
+def _paired_test(options: Options) -> Test:
+    """The test of values that are compared seed by seed.
+
+    Asking for Welch's test leaves those beside one value that holds for every seed: a side
+    without spread, against which Welch's test is the one-sample t-test.
+    """
+    return "t" if options.test == "welch" else options.test
 
 
 def _contrast(draft: Draft, test: PairedTest | None, options: Options) -> Contrast:
@@ -157,7 +167,7 @@ def _significance(
         return _unpaired(draft, two_samples) if draft.testable else None
     if test is None or test.p is None:
         return None
-    planned = choose(test.n, options.test)
+    planned = choose(test.n, _paired_test(options))
     return Significance(
         test=test.test,
         statistic=test.statistic,
@@ -168,7 +178,14 @@ def _significance(
         fragile=test.fragile,
         tie=test.tie,
         constant=test.constant,
+        opposed=test.test == "wilcoxon" and _opposed(draft),
     )
+
+
+def _opposed(draft: Draft) -> bool:
+    """Whether the ranks of the differences and their mean point in opposite directions."""
+    d = draft.pairs.d
+    return bool(signed_ranks(d).sum() * d.mean() <= 0)
 
 
 def _unpaired(draft: Draft, two_samples: Welch | None) -> Significance:

@@ -100,6 +100,20 @@ def components(sections: Sequence[Section], labels: Sequence[str]) -> list[Compo
     return groups
 
 
+def apart(sections: Sequence[Section]) -> list[list[Section]]:
+    """Sections in groups such that no memory has results in two of them, in the suite's order."""
+    groups: list[tuple[set[str], list[Section]]] = []
+    for section in sections:
+        labels = {row.label for row in section.rows if row.state != "skipped"}
+        touched = [group for group in groups if group[0] & labels]
+        merged = labels.union(*(known for known, _ in touched))
+        own = [each for _, inside in touched for each in inside] + [section]
+        groups = [group for group in groups if group not in touched] + [(merged, own)]
+    place = {id(section): i for i, section in enumerate(sections)}
+    found = [sorted(own, key=lambda section: place[id(section)]) for _, own in groups]
+    return sorted(found, key=lambda own: place[id(own[0])])
+
+
 def meeting(section: Section) -> tuple[str, ...]:
     """Labels that are ranked on a section; none where it is not tested or measures a cost."""
     if not section.tested or section.kind != "quality":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from bench import in_words
 from bench.compare.model import Row, Section
 from bench.errors import MembError, Problem
 
@@ -47,18 +48,34 @@ def drop_incomplete(sections: Sequence[Section]) -> tuple[list[Section], tuple[s
 
 def holes(row: Row) -> str:
     """The row's failures in words: ``seeds 3, 4 (oom); seed 7 (nonfinite: first at t=12)``."""
-    by_reason: dict[str, list[int | None]] = {}
+    found = _by_reason(row)
+    return "; ".join(f"{_seeds(seeds)}({reason})" for reason, seeds in found.items())
+
+
+def hole(row: Row) -> str:
+    """What there is to say of the row's failures beside its state.
+
+    A reason that holds for all seeds stands alone; of one that the state says already nothing is
+    left.
+    """
+    reasons = list(_by_reason(row))
+    if row.values or len(reasons) > 1:
+        return holes(row)
+    return reasons[0].removeprefix(row.state).removeprefix(": ")
+
+
+def _by_reason(row: Row) -> dict[str, list[int | None]]:
+    """Seeds by status and message."""
+    found: dict[str, list[int | None]] = {}
     for failure in row.failures:
         reason = failure.status + (f": {failure.message}" if failure.message else "")
-        by_reason.setdefault(" ".join(reason.split()), []).append(failure.seed)
-    return "; ".join(f"{_seeds(seeds)}({reason})" for reason, seeds in by_reason.items())
+        found.setdefault(" ".join(reason.split()), []).append(failure.seed)
+    return found
 
 
 def _seeds(seeds: Sequence[int | None]) -> str:
-    numbers = [str(seed) for seed in seeds if seed is not None]
-    if not numbers:
-        return ""
-    return f"{'seed' if len(numbers) == 1 else 'seeds'} {', '.join(numbers)} "
+    numbers = [seed for seed in seeds if seed is not None]
+    return f"{in_words.seeds(numbers)} " if numbers else ""
 
 
 def _incomplete(row: Row) -> bool:

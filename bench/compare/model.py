@@ -11,6 +11,7 @@ import numpy as np
 
 from bench.compare.overall_model import Overall, Posthoc, Resample, Rows
 from bench.compare.published_model import Published
+from bench.compare.significance import Significance
 from bench.compare.time_model import Claim, TimeTest
 from bench.stats import effects
 from bench.stats.corrections import Correction
@@ -165,33 +166,6 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Significance:
-    """What a test said about one pair.
-
-    Attributes:
-        test: ``t``, ``signflip``, ``wilcoxon`` or ``welch``.
-        statistic: t, the mean oriented difference (sign-flip) or W (Wilcoxon); None if undefined.
-        df: Degrees of freedom of a t; None for the others.
-        p: Two-sided p-value, raw.
-        p_flip: Sign-flip p of the same pairs; None if unpaired.
-        p_min: Smallest p that the planned test can return at this n.
-        fragile: Whether significance hangs on one seed.
-        tie: Whether all pairs are equal.
-        constant: Whether all differences are the same non-zero number, so that t is undefined.
-    """
-
-    test: str
-    statistic: float | None
-    df: float | None
-    p: float
-    p_flip: float | None
-    p_min: float
-    fragile: bool = False
-    tie: bool = False
-    constant: bool = False
-
-
-@dataclass(frozen=True)
 class Contrast:
     """One memory, `label`, against another, `against`, on one task and metric.
 
@@ -216,6 +190,8 @@ class Contrast:
         verdict: The word for it.
         marks: Signs to print beside it.
         unresolvable: Whether no data could have made it significant at this n and m.
+        pairs_to_resolve: Where it is, the pairs at which its family's permutation tests could;
+            None where their random patterns are too few at any n.
         detectable: Smallest difference found with 80% power at this n, unadjusted; None unless
             the verdict is open.
         seeds_needed: Pairs that would resolve the observed difference; None beyond 200.
@@ -241,6 +217,7 @@ class Contrast:
     verdict: Verdict = "untested"
     marks: tuple[Mark, ...] = ()
     unresolvable: bool = False
+    pairs_to_resolve: int | None = None
     detectable: float | None = None
     seeds_needed: int | None = None
 
@@ -276,6 +253,8 @@ class Contrast:
         """Share of seeds on which `label` is better; the unpaired A12 after Welch's test."""
         if self.unpaired is not None:
             a, b = self.unpaired
+            if not (a and b):
+                return None
             return effects.vargha_delaney_effect(a, b, self.direction, rng=_rng())
         return effects.superiority(self.pairs.d, rng=_rng()) if self.n else None
 
@@ -392,6 +371,11 @@ class Comparison:
     own_series: tuple[str, ...] = ()
     published: tuple[Published, ...] = ()
     suite_hash: str = ""
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """Labels of the task points that have results, in the suite's order."""
+        return tuple(dict.fromkeys(section.task_label for section in self.sections))
 
 
 def _rng() -> np.random.Generator:

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import chain
-from statistics import median
 from typing import Any
 
-from bench.compare import overall_notes, published, time_notes
-from bench.compare.incomplete import holes
+from bench import in_words
+from bench.compare import limit_notes, overall_notes, published, time_notes
+from bench.compare.incomplete import hole
 from bench.compare.model import STATES, Comparison, Contrast, Row, Section
 from bench.compare.selection import Plan
 from bench.stats.intervals import LEAST_FOR_BOOTSTRAP
 from bench.stats.paired import LEAST_PAIRS
-from bench.stats.permutation import pairs_to_resolve
-from bench.stats.power import detectable_effect
 from bench.tolerances import Tolerance
 
 TESTS = {
@@ -49,9 +47,7 @@ def sentences(comparison: Comparison, plan: Plan) -> tuple[str, ...]:
         _tests(comparison),
         time_notes.sentences(comparison),
         published.sentences(comparison),
-        _unresolvable(comparison),
-        _detectable(comparison),
-        _constant(comparison),
+        limit_notes.sentences(comparison),
         _pairing(comparison),
         _intervals(comparison),
         _equivalence(comparison),
@@ -74,21 +70,11 @@ def _contrasts(comparison: Comparison) -> list[tuple[Section, Contrast]]:
     return [(s, contrast) for s in comparison.sections for contrast in s.contrasts]
 
 
-def _span(numbers: Iterable[int]) -> str:
-    """``5`` or ``3 to 5``."""
-    found = sorted(set(numbers))
-    return str(found[0]) if len(found) == 1 else f"{found[0]} to {found[-1]}"
-
-
-def _names(names: Iterable[str]) -> str:
-    return ", ".join(dict.fromkeys(names))
-
-
 def _seeds(comparison: Comparison) -> list[str]:
     counts = {row.n for _, row in _rows(comparison) if row.n and not row.seedless}
     found = []
     if counts:
-        found.append(f"n = {_span(counts)} seeds per cell.")
+        found.append(f"n = {in_words.span(counts)} seeds per cell.")
     if comparison.seeds_extended and not comparison.options.two_stage:
         found.append(
             "Seeds were added after results were seen: the p-values do not account for that look."
@@ -104,7 +90,8 @@ def _what_seeds_vary(comparison: Comparison) -> list[str]:
             tasks[section.varies, rest].append(section.task_label)
     found = []
     for (varies, rest), names in tasks.items():
-        where = f"on {_names(names)}" if len(tasks) > 1 or rest else "on every task"
+        everywhere = len(tasks) == 1 and not rest
+        where = f"on {'every task' if everywhere else in_words.tasks(names, comparison.tasks)}"
         if rest:
             found.append(f"The series is fixed {where}: seeds vary {varies} only, so {rest}.")
         else:
@@ -126,15 +113,16 @@ def _opponent(comparison: Comparison, plan: Plan) -> list[str]:
     found = [f"Differences are memory minus {either}, in the metric's own units."]
     gone = [label for label in plan.references if label not in comparison.labels]
     found += [f"The suite's reference {x} is not among the memories compared here." for x in gone]
-    absent = _names(
+    absent = [
         section.task_label
         for section in comparison.sections
         if all(section.row(label) is None for label in options.references)
-    )
+    ]
     if absent:
         names = " and ".join(options.references)
         found.append(
-            f"{names} {_is(options.references)} not planned on {absent}: no differences there."
+            f"{names} {_is(options.references)} not planned on "
+            f"{in_words.tasks(absent, comparison.tasks)}: no differences there."
         )
     return found
 
@@ -152,11 +140,11 @@ def _tests(comparison: Comparison) -> list[str]:
             used[TESTS[contrast.significance.test]].add(n)
     found = []
     if used:
-        tests = "; ".join(f"{name} (n = {_span(ns)})" for name, ns in used.items())
+        tests = "; ".join(f"{name} (n = {in_words.span(ns)})" for name, ns in used.items())
         found.append(f"Tests over seeds, two-sided, alpha = {options.alpha:g}: {tests}.")
     if comparison.families:
         found.append(_correction(comparison))
-    untested = _names(s.metric for s in comparison.sections if s.metric and not s.tested)
+    untested = in_words.listed(s.metric for s in comparison.sections if s.metric and not s.tested)
     if untested:
         found.append(f"Shown without a test, not being headline metrics: {untested}.")
     return found
@@ -167,7 +155,7 @@ def _correction(comparison: Comparison) -> str:
     sizes: dict[str, list[int]] = defaultdict(list)
     for family in comparison.families:
         sizes[family.metric].append(family.m)
-    m = ", ".join(f"m = {_span(found)} for {metric}" for metric, found in sizes.items())
+    m = ", ".join(f"m = {in_words.span(found)} for {metric}" for metric, found in sizes.items())
     if options.family == "none" or options.correction == "none":
         total = sum(family.m for family in comparison.families)
         return (
@@ -181,60 +169,6 @@ def _correction(comparison: Comparison) -> str:
     failed = sum(family.failed for family in comparison.families)
     lost = f"; {failed} of them failed, counted as p = 1" if failed else ""
     return f"{CORRECTIONS[options.correction]} correction over each {scope}: {m}{lost}."
-
-
-def _unresolvable(comparison: Comparison) -> list[str]:
-    options = comparison.options
-    sizes = {(f.metric, f.task_label): f.m for f in comparison.families}
-    found = []
-    for section, contrast in _contrasts(comparison):
-        if not contrast.unresolvable or contrast.significance is None:
-            continue
-        m = sizes.get((section.metric, "")) or sizes[section.metric, section.task_label]
-        # the false discovery rate can reject all m together at alpha
-        if options.correction in ("none", "bh") or options.family == "none":
-            least = pairs_to_resolve(options.alpha)
-        else:
-            least = pairs_to_resolve(options.alpha, m)
-        found.append(
-            f"{section.metric} is unresolvable at n={contrast.n}, m={m}: the smallest p is "
-            f"{contrast.significance.p_min:.4g}; needs n >= {least}."
-        )
-    return found
-
-
-def _detectable(comparison: Comparison) -> list[str]:
-    options = comparison.options
-    sizes = sorted({c.n for _, c in _contrasts(comparison) if c.detectable is not None})
-    if not sizes:
-        return []
-    effects = ", ".join(f"{detectable_effect(n, options.alpha):.3g} at n = {n}" for n in sizes)
-    return [
-        f"Detectable with 80% power, before correction: a mean difference of {effects} standard "
-        f"deviations of the difference; {_medians(comparison)}. Seed counts are about right at "
-        "best: the spread is itself estimated from few seeds."
-    ]
-
-
-def _medians(comparison: Comparison) -> str:
-    """The median detectable difference of each metric, in its units."""
-    found: dict[str, list[float]] = defaultdict(list)
-    for section, contrast in _contrasts(comparison):
-        if contrast.detectable is not None:
-            found[f"{section.metric} {section.unit}".rstrip()].append(contrast.detectable)
-    medians = ", ".join(f"{median(sizes):.3g} of {name}" for name, sizes in found.items())
-    return f"the median over open comparisons is {medians}"
-
-
-def _constant(comparison: Comparison) -> list[str]:
-    names = _names(
-        f"{contrast.label} on {section.task_label} ({section.metric})"
-        for section, contrast in _contrasts(comparison)
-        if contrast.significance is not None and contrast.significance.constant
-    )
-    if not names:
-        return []
-    return [f"All seeds differ by the same amount, t is undefined, exact permutation p: {names}."]
 
 
 def _pairing(comparison: Comparison) -> list[str]:
@@ -274,7 +208,8 @@ def _intervals(comparison: Comparison) -> list[str]:
     few = {n for n in counts if n < LEAST_FOR_BOOTSTRAP}
     if few:
         found.append(
-            f"No {options.ci} interval at n = {_span(few)}: too few distinct resamples; use --ci t."
+            f"No {options.ci} interval at n = {in_words.span(few)}: too few distinct resamples; "
+            "use --ci t."
         )
     if any(LEAST_FOR_BOOTSTRAP <= n < 10 for n in counts):
         found.append("Bootstrap intervals below n = 10 cover about 85-90%, not 95%.")
@@ -283,6 +218,8 @@ def _intervals(comparison: Comparison) -> list[str]:
     other = sum(method == "percentile" for method in methods)
     if options.ci == "bca" and other:
         found.append(f"BCa is degenerate for {other} intervals: percentile intervals there.")
+    if "welch" in methods:
+        found.append("Differences without pairs have Welch's t interval.")
     return found
 
 
@@ -321,9 +258,10 @@ def _standings(comparison: Comparison) -> list[str]:
     sections = [section for section in comparison.sections if section.tested]
     without = [section for section in sections if not any(row.ranked for row in section.rows)]
     if without:
+        where = in_words.tasks([s.task_label for s in without], comparison.tasks, "any task")
         found.append(
-            f"No ranks on {_names(section.task_label for section in without)}: memories of "
-            "different state are shown side by side; a budget makes them equal."
+            f"No ranks on {where}: memories of different state are shown side by side; a budget "
+            "makes them equal."
         )
     if any(not r.ranked and r.mean is not None for s, r in rows if s.tested and s not in without):
         found.append(
@@ -336,17 +274,30 @@ def _standings(comparison: Comparison) -> list[str]:
 def _holes(comparison: Comparison) -> list[str]:
     found = []
     if comparison.dropped:
-        left = len({section.task_label for section in comparison.sections})
-        dropped = ", ".join(comparison.dropped)
+        dropped = in_words.tasks(comparison.dropped, [*comparison.dropped, *comparison.tasks])
+        left = len(comparison.tasks)
         found.append(f"Dropped for incomplete cells: {dropped}; task points left: {left}.")
     states = Counter(row.state for _, row in _rows(comparison))
     if set(states) != {"complete"}:
         counts = ", ".join(f"{states[state]} {state}" for state in STATES if states[state])
         found.append(f"Cells: {counts}.")
+    return found + _reasons(comparison)
+
+
+def _reasons(comparison: Comparison) -> list[str]:
+    """What is missing and why, cells that miss the same for the same reason together."""
+    places: dict[tuple[str, str, str], list[str]] = defaultdict(list)
     for section, row in _rows(comparison):
         if row.failures:
-            found.append(f"{row.state}: {row.label} on {section.task_label}: {holes(row)}.")
-    return found
+            places[row.state, hole(row), row.label].append(section.task_label)
+    alike: dict[tuple[str, str, tuple[str, ...]], list[str]] = defaultdict(list)
+    for (state, reason, label), on in places.items():
+        alike[state, reason, tuple(dict.fromkeys(on))].append(label)
+    return [
+        f"{state}: {in_words.listed(labels)} on {in_words.tasks(on, comparison.tasks)}"
+        f"{': ' * bool(reason)}{reason}."
+        for (state, reason, on), labels in alike.items()
+    ]
 
 
 def _advice(comparison: Comparison) -> list[str]:

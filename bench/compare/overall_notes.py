@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
+from bench import in_words
 from bench.compare import fields
 from bench.compare.model import Comparison
 from bench.compare.overall import shared_span
@@ -14,6 +14,7 @@ from bench.stats.resampling import REPLICATES
 FEW_RESAMPLED = 10
 """Percentile intervals of fewer seeds or rows are narrower than they say."""
 SMALLEST_P = 1e-4
+EVERYWHERE = "all tasks"
 CLAIMS = {
     "seeds": "seeds are drawn within each {row}, the same for all memories: they speak of these "
     "tasks alone",
@@ -55,24 +56,22 @@ def _count(n: int, noun: str) -> str:
     return f"{n} {noun}{'s' if n != 1 else ''}"
 
 
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(dict.fromkeys(names))
-
-
 def _p(p: float) -> str:
     return f"p < {SMALLEST_P:g}" if p < SMALLEST_P else f"p = {p:.3g}"
 
 
 def _ranked(overall: Overall, comparison: Comparison) -> list[str]:
     rows = _count(len(overall.rows), overall.by)
-    found = [f"Mean ranks over {rows}: {_listed(overall.rows)}."]
+    found = [f"Mean ranks over {rows}: {in_words.listed(overall.rows)}."]
     if overall.scope == "full":
         found = [
             f"Mean ranks over {rows} that not all memories meet, of the memories that meet them "
-            f"all: {_listed(overall.rows)}."
+            f"all: {in_words.listed(overall.rows)}."
         ]
     elif overall.scope == "common":
-        found = [f"Mean ranks over the {rows} that all memories meet: {_listed(overall.rows)}."]
+        found = [
+            f"Mean ranks over the {rows} that all memories meet: {in_words.listed(overall.rows)}."
+        ]
     merged = len(overall.tasks) - len(overall.rows)
     if overall.by == "block" and merged:
         found.append(
@@ -155,23 +154,23 @@ def _scores(overall: Overall) -> list[str]:
         ]
         if overall.without_cost:
             found.append(
-                f"Left out of skill, having no best value: {_listed(overall.without_cost)}."
+                f"Left out of skill, having no best value: {in_words.listed(overall.without_cost)}."
             )
         if overall.without_reference:
             found.append(
                 "Left out of skill, the reference being incomplete: "
-                f"{_listed(overall.without_reference)}."
+                f"{in_words.listed(overall.without_reference)}."
             )
     scored = any(entrant.iqm is not None for entrant in overall.entrants)
     if overall.without_anchors and scored:
         found.append(
             "Left out of IQM and optimality gap, chance or ceiling being unknown: "
-            f"{_listed(overall.without_anchors)}."
+            f"{in_words.listed(overall.without_anchors)}."
         )
     if overall.from_reference:
         found.append(
             f"For IQM and optimality gap 0 is {overall.reference} and 1 no error on "
-            f"{_listed(overall.from_reference)}."
+            f"{in_words.listed(overall.from_reference)}."
         )
     return found
 
@@ -181,12 +180,12 @@ def _intervals(overall: Overall, comparison: Comparison) -> list[str]:
     if overall.uncommon:
         found.append(
             "Ranks and scores use only the seeds that all memories have on "
-            f"{_listed(overall.uncommon)}."
+            f"{in_words.listed(overall.uncommon)}."
         )
     if overall.apart:
         found.append(
             "No seed is common to all memories on "
-            f"{_listed(overall.apart)}: their means are ranked as they are."
+            f"{in_words.listed(overall.apart)}: their means are ranked as they are."
         )
     if overall.resample is None:
         return [*found, f"No intervals of scores over tasks: {overall.no_interval}."]
@@ -217,11 +216,12 @@ def _incomplete(overall: Overall) -> list[str]:
     if overall.imputed:
         found.append(
             "Counted with the largest error ratio of their task, and at least the reference's: "
-            f"{_listed(overall.imputed)}."
+            f"{in_words.listed(overall.imputed)}."
         )
     if overall.at_bound:
         found.append(
-            f"Failed seeds count as the worst value of the metric: {_listed(overall.at_bound)}."
+            "Failed seeds count as the worst value of the metric: "
+            f"{in_words.listed(overall.at_bound)}."
         )
     return found
 
@@ -234,12 +234,14 @@ def _alone(comparison: Comparison) -> list[str]:
         if len(group.sections) < fields.LEAST_ROWS or ranked.intersection(group.labels):
             continue
         rows = fields.rows_of(group.sections, comparison.options.rows)
-        names = _listed([section.task_label for section in group.sections])
+        points = [section.task_label for section in group.sections]
+        names = in_words.tasks(points, comparison.tasks, EVERYWHERE)
         if len(rows) < fields.LEAST_ROWS:
             found.append(
                 f"No ranks over tasks: {names} are one block, {rows[0].name}, and count once; "
                 "--rows task ranks them each."
             )
         else:
-            found.append(f"No ranks over tasks: too few memories meet on all of {names}.")
+            where = names if names == EVERYWHERE else f"all of {names}"
+            found.append(f"No ranks over tasks: too few memories meet on {where}.")
     return found

@@ -64,9 +64,12 @@ def drafts(section: Section, options: Options) -> list[Draft]:
 
     A skipped memory is in none: the task and the memory do not fit, by declaration.
     """
+    return planned(section, options) if section.metric else []
+
+
+def planned(section: Section, options: Options) -> list[Draft]:
+    """The same, of a section without a metric too."""
     rows = [row for row in section.rows if row.state != "skipped"]
-    if not section.metric:
-        return []
     if options.mode == "all-pairs":
         return [_draft(section, a, b, options) for a, b in combinations(rows, 2)]
     name = section.best

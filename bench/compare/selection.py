@@ -33,6 +33,8 @@ CHOICES: Mapping[str, tuple[str, ...]] = {
     "claim": get_args(Claim),
 }
 """The values each option may take, the default first."""
+LEAST_ALPHA = 1e-9
+"""The smallest level that may be asked for."""
 
 
 @dataclass(frozen=True)
@@ -125,11 +127,15 @@ def level(given: float | None, statistics: Mapping[str, Any], *, looks: int = 1)
     """The significance level of each look: as given, else the suite's, else 0.05, over the looks.
 
     Raises:
-        MembError: If it is not between 0 and 1.
+        MembError: If it is not between 1e-9 and 1/2: beyond, an interval of equivalence is none,
+            and below, quantiles are no longer exact.
     """
     alpha = float(statistics.get("alpha", 0.05) if given is None else given)
-    if not 0 < alpha < 1:
-        raise MembError(f"alpha must be between 0 and 1, got {alpha:g}", help="0.05 is customary")
+    if not LEAST_ALPHA <= alpha < 0.5:
+        raise MembError(
+            f"alpha must be between {LEAST_ALPHA:g} and 0.5, got {alpha:g}",
+            help="0.05 is customary",
+        )
     return alpha / looks
 
 
@@ -202,7 +208,7 @@ def margins(
     known = sorted({str(m) for m in bare(frame)["metric"].dropna().unique()} - {""})
     problems = []
     asked = {
-        name: margin if isinstance(margin, Tolerance) else Tolerance(abs=margin)
+        name: margin if isinstance(margin, Tolerance) else Tolerance(abs=float(margin))
         for name, margin in (given or {}).items()
     }
     for name, margin in asked.items():

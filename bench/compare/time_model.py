@@ -54,9 +54,10 @@ class TimeTest:
     def in_family(self) -> bool:
         """Whether it counts among the tests that are corrected together.
 
-        What was planned and failed does, with p = 1; what the plan leaves untestable does not.
+        What was planned and failed, or lacks losses that others have, does with p = 1; a path
+        that is too short for its horizon by plan does not.
         """
-        return self.gap in ("", "failed", "undefined")
+        return self.gap != "too short"
 
     @property
     def p_raw(self) -> float | None:

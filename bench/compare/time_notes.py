@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
 from itertools import chain
 
+from bench import in_words
 from bench.compare.model import Comparison, Contrast, Options, Section
 from bench.compare.time_model import Claim, Gap, TimeTest
 from bench.stats.outperformance import GAMMA, LEAST_PAIRS
@@ -66,7 +66,8 @@ def _tests(comparison: Comparison) -> list[str]:
     if not sizes:
         return []
     listed = "; ".join(
-        f"T = {origins} origins, h = {horizon}, {df} degrees of freedom on {_names(tasks)}"
+        f"T = {origins} origins, h = {horizon}, {df} degrees of freedom on "
+        f"{in_words.tasks(tasks, comparison.tasks)}"
         for (origins, horizon, df), tasks in sizes.items()
     )
     most: dict[str, int] = {}
@@ -103,7 +104,7 @@ def _deterministic(comparison: Comparison) -> list[str]:
             names.append(f"{contrast.label} and {contrast.against} on {section.task_label}")
     if not names:
         return []
-    return [f"The same for every seed, so that time p alone decides: {_names(names)}."]
+    return [f"The same for every seed, so that time p alone decides: {in_words.listed(names)}."]
 
 
 def _gaps(comparison: Comparison) -> list[str]:
@@ -111,7 +112,10 @@ def _gaps(comparison: Comparison) -> list[str]:
     for section, contrast, test in _timed(comparison):
         if test.gap in GAPS:
             found[test.gap].append(f"{contrast.label} on {section.task_label}")
-    return [f"No time p ({GAPS[gap]}), so no mark: {_names(who)}." for gap, who in found.items()]
+    return [
+        f"No time p ({GAPS[gap]}), so no mark: {in_words.listed(who)}."
+        for gap, who in found.items()
+    ]
 
 
 def _reported(comparison: Comparison) -> list[str]:
@@ -131,10 +135,8 @@ def _reported(comparison: Comparison) -> list[str]:
 def _own_series(comparison: Comparison) -> list[str]:
     if not comparison.own_series or comparison.options.claim == "seed":
         return []
-    return [
-        f"On {_names(comparison.own_series)} every seed has a series of its own: claims there "
-        "rest on seeds alone."
-    ]
+    where = in_words.tasks(comparison.own_series, comparison.tasks)
+    return [f"On {where} each seed has a series of its own: claims there rest on seeds alone."]
 
 
 def _looks(comparison: Comparison) -> list[str]:
@@ -163,9 +165,5 @@ def _outperformance(comparison: Comparison) -> list[str]:
         if section.tested and contrast.outperformance is None
     ]
     if few:
-        found.append(f"No P(A>B) below {LEAST_PAIRS} paired seeds: {_names(few)}.")
+        found.append(f"No P(A>B) below {LEAST_PAIRS} paired seeds: {in_words.listed(few)}.")
     return found
-
-
-def _names(names: Iterable[str]) -> str:
-    return ", ".join(dict.fromkeys(names))

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from bench.compare.loss_series import LossSeries, averages_to, horizon_of
+from bench.compare.lost import Lost, lost
 from bench.compare.model import Contrast, Family, Options, Row, Section
 from bench.compare.time_model import Gap, TimeTest
 from bench.errors import MembError
@@ -17,6 +18,9 @@ from bench.stats.corrections import adjust
 from bench.stats.diebold_mariano import EqualWeightedCosines, ewc, hln
 from bench.stats.pairing import differences
 from bench.stats.student import critical_t
+
+LOST: tuple[Gap, ...] = ("failed", "not stored", "not the metric")
+"""Gaps of tests that were planned and have nothing to test."""
 
 
 def timed(sections: Sequence[Section], series: LossSeries, options: Options) -> list[Section]:
@@ -50,17 +54,19 @@ def corrected(
         for j, contrast in enumerate(section.contrasts):
             if contrast.time is not None and contrast.time.in_family:
                 members[section.metric, section.task_label if per_task else ""].append((i, j))
+    gone = lost(sections, options)
     contrasts = [list(section.contrasts) for section in sections]
     method = "none" if options.family == "none" else options.correction
     families = []
     for (metric, task_label), places in members.items():
         tests = [_time(contrasts[i][j]) for i, j in places]
-        raw = [1.0 if test.p_raw is None else test.p_raw for test in tests]
-        for (i, j), test, p in zip(places, tests, adjust(raw, method), strict=True):
+        others = 0 if task_label else gone.get(metric, Lost()).time
+        raw = [1.0 if test.p_raw is None else test.p_raw for test in tests] + [1.0] * others
+        for (i, j), test, p in zip(places, tests, adjust(raw, method)[: len(tests)], strict=True):
             known = None if test.p is None else float(p)
             contrasts[i][j] = replace(contrasts[i][j], time=replace(test, p_adjusted=known))
-        failed = sum(test.gap == "failed" for test in tests)
-        families.append(Family(metric, task_label, len(places), failed))
+        failed = sum(test.gap in LOST for test in tests)
+        families.append(Family(metric, task_label, len(places) + others, failed + others))
     done = [
         replace(section, contrasts=tuple(found))
         for section, found in zip(sections, contrasts, strict=True)

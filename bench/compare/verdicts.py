@@ -6,13 +6,16 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 
+from bench.compare.lost import Lost, lost
 from bench.compare.model import Contrast, Family, Mark, Options, Row, Section, Verdict
 from bench.compare.time_model import TimeTest, Unsettled
-from bench.stats.corrections import adjust
+from bench.stats.corrections import Correction, adjust
 from bench.stats.paired import LEAST_PAIRS
-from bench.stats.permutation import pairs_to_resolve
+from bench.stats.permutation import pairs_to_resolve, smallest_p
 from bench.stats.power import detectable_effect, seeds_needed
 
+MOST_RESOLVED = 18
+"""Pairs from which on a permutation test's smallest p is that of its random patterns."""
 FAMILYWISE = ("holm", "hommel", "bonferroni")
 """Corrections whose smallest p has to pass alpha/m."""
 
@@ -28,29 +31,61 @@ def judged(
     makes another claim easier. What the plan itself leaves untestable does not enter.
     """
     members = _families(sections, options)
+    gone = lost(sections, options)
     contrasts = [list(section.contrasts) for section in sections]
     families = []
     for (metric, task_label), places in members.items():
         group = [contrasts[i][j] for i, j in places]
-        method = "none" if options.family == "none" else options.correction
-        adjusted = adjust([1.0 if c.p_raw is None else c.p_raw for c in group], method)
-        least = adjust([c.significance.p_min if c.significance else 1.0 for c in group], method)
-        m = len(group)
-        for (i, j), contrast, p, floor in zip(places, group, adjusted, least, strict=True):
-            contrasts[i][j] = replace(
-                contrast,
-                p_adjusted=float(p),
-                unresolvable=contrast.significance is not None and bool(floor >= options.alpha),
-                detectable=_detectable(contrast, float(p), options),
-                seeds_needed=_seeds_needed(contrast, float(p), m, options),
-            )
+        others = 0 if task_label else gone.get(metric, Lost()).seeds
+        for (i, j), contrast in zip(places, _corrected(group, others, options), strict=True):
+            contrasts[i][j] = contrast
         failed = sum(contrast.significance is None for contrast in group)
-        families.append(Family(metric, task_label, m, failed))
+        families.append(Family(metric, task_label, len(group) + others, failed + others))
     done = [
         replace(section, contrasts=tuple(_judge(section, c, options) for c in found))
         for section, found in zip(sections, contrasts, strict=True)
     ]
     return done, tuple(families)
+
+
+def _corrected(group: Sequence[Contrast], others: int, options: Options) -> list[Contrast]:
+    """The contrasts of a family, `others` of whose tests failed before they had a metric."""
+    method: Correction = "none" if options.family == "none" else options.correction
+    p = _adjusted([1.0 if c.p_raw is None else c.p_raw for c in group], others, method)
+    floors = [c.significance.p_min if c.significance else 1.0 for c in group]
+    least = _adjusted(floors, others, method)
+    closed = [c.significance is not None and f >= options.alpha
+              for c, f in zip(group, least, strict=True)]  # fmt: skip
+    needed = _pairs_to_resolve(floors, others, method, options.alpha) if any(closed) else None
+    m = len(group) + others
+    return [
+        replace(
+            contrast,
+            p_adjusted=p[i],
+            unresolvable=closed[i],
+            pairs_to_resolve=needed if closed[i] else None,
+            detectable=_detectable(contrast, p[i], options),
+            seeds_needed=_seeds_needed(contrast, p[i], m, options),
+        )
+        for i, contrast in enumerate(group)
+    ]
+
+
+def _adjusted(p: Sequence[float], others: int, method: Correction) -> list[float]:
+    found: list[float] = adjust([*p, *[1.0] * others], method).tolist()
+    return found[: len(p)]
+
+
+def _pairs_to_resolve(
+    floors: Sequence[float], others: int, method: Correction, alpha: float
+) -> int | None:
+    """Pairs in each permutation test of a family at which one of them could be significant."""
+    permuted = [i for i, floor in enumerate(floors) if 0 < floor < 1]
+    for n in range(LEAST_PAIRS, MOST_RESOLVED + 1):
+        at_n = [smallest_p(n) if i in permuted else floor for i, floor in enumerate(floors)]
+        if _adjusted(at_n, others, method)[permuted[0]] < alpha:
+            return n
+    return None
 
 
 def _families(sections: Sequence[Section], options: Options) -> dict[tuple[str, str], list[_Place]]:
@@ -80,7 +115,9 @@ def _seeds_needed(contrast: Contrast, p: float, m: int, options: Options) -> int
     level = options.alpha / m if familywise else options.alpha
     found = seeds_needed(contrast.d_z, alpha=level)
     permuted = contrast.significance is not None and contrast.significance.p_min > 0
-    return max(found, pairs_to_resolve(level)) if found and permuted else found
+    if not found or not permuted:
+        return found
+    return max(found, pairs_to_resolve(level)) if level > smallest_p(MOST_RESOLVED) else None
 
 
 def _judge(section: Section, contrast: Contrast, options: Options) -> Contrast:
@@ -141,9 +178,11 @@ def _unsettled(contrast: Contrast, time: TimeTest, options: Options) -> Unsettle
 
 
 def _word(contrast: Contrast, p: float, equivalent: bool, options: Options) -> Verdict:
-    if p < options.alpha:
-        return "better" if _favours(contrast) else "worse"
-    return "equiv" if equivalent else "n.s."
+    if p >= options.alpha:
+        return "equiv" if equivalent else "n.s."
+    if contrast.significance is not None and contrast.significance.opposed:
+        return "n.s."  # significant, but the two measures of a difference disagree on its sign
+    return "better" if _favours(contrast) else "worse"
 
 
 def _favours(contrast: Contrast) -> bool:

@@ -11,15 +11,16 @@ from typing import Literal
 
 import matplotlib
 import pandas as pd
-from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_agg import FigureCanvasAgg, RendererAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
+from matplotlib.transforms import Bbox
 
-from bench.figures.style import SOFT, house
+from bench.figures.style import FONT, SOFT, drawable, house
 
 PNG_DPI = 200
-LINE_HEIGHT = 0.155
-"""Inches of a line of the caption."""
+MARGIN = 0.1
+"""Inches around what is drawn."""
 CHARACTER = 0.066
 """Mean width of a character of the caption, in inches."""
 
@@ -92,9 +93,17 @@ class Drawing:
         self.note.set_visible(caption)
         with house(), matplotlib.rc_context({"svg.fonttype": fonttype}):
             self.figure.savefig(
-                out, format=format, dpi=PNG_DPI, metadata=metadata, bbox_inches="tight",
-                pad_inches=0.1,
+                out, format=format, dpi=PNG_DPI, metadata=metadata, bbox_inches=self._extent(),
             )  # fmt: skip
+
+    def _extent(self) -> Bbox:
+        """The inches that ink takes, with a margin: "tight" would draw everything once more."""
+        usual = self.figure.dpi
+        self.figure.set_dpi(PNG_DPI)  # letters are wider where pixels are few
+        try:
+            return self.figure.get_tightbbox(measuring(self.figure)).padded(MARGIN)
+        finally:
+            self.figure.set_dpi(usual)
 
 
 @dataclass(frozen=True)
@@ -115,6 +124,19 @@ def blank(width: float, height: float) -> Figure:
     figure = Figure(figsize=(width, height))
     FigureCanvasAgg(figure)
     return figure
+
+
+def measuring(figure: Figure) -> RendererAgg:
+    """What tells how much room the figure's texts take.
+
+    Raises:
+        TypeError: If the figure is not a `blank` one.
+    """
+    canvas = figure.canvas
+    if not isinstance(canvas, FigureCanvasAgg):
+        raise TypeError("the figure has no canvas that can be measured")
+    renderer: RendererAgg = canvas.get_renderer()  # type: ignore[no-untyped-call]
+    return renderer
 
 
 def finished(
@@ -140,7 +162,7 @@ def finished(
         below: Inches under the figure's lower edge where the caption begins.
         wide: Inches that the caption may be wider than the figure, for a legend outside.
     """
-    text = " ".join(sentence for sentence in caption if sentence)
+    text = " ".join(sentence for sentence in [*caption, _boxes(title, data)] if sentence)
     width, height = figure.get_size_inches()
     lines = textwrap.wrap(text, max(40, int((width + wide) / CHARACTER)))
     note = figure.text(
@@ -148,6 +170,13 @@ def finished(
         linespacing=1.35,
     )  # fmt: skip
     return Drawing(kind, tuple(about), title, text, figure, data, note)
+
+
+def _boxes(title: str, data: pd.DataFrame) -> str:
+    """What the caption owes to letters that cannot be drawn, or nothing."""
+    words = data.select_dtypes(["object", "string"])
+    said = {title, *(str(word) for name in words for word in words[name].unique())}
+    return "" if all(map(drawable, said)) else f"A box stands for a letter that {FONT} lacks."
 
 
 def slug(text: str) -> str:

@@ -40,8 +40,6 @@ def draw(comparison: Comparison, section: Section, rows: list[Entry]) -> Drawing
         figure, axes = row_axes(rows, title, axis_label(section, other))
         for place, row in enumerate(rows):
             if row.difference is not None:
-                if row.interval is not None:
-                    axes.plot(row.interval, [place, place], color=INK, linewidth=1.0, zorder=2)
                 look = looks[row.label].dot
                 fill = look if row.separated else {**look, "markerfacecolor": "white"}
                 edge = {**fill, "markeredgecolor": look["markerfacecolor"], "markeredgewidth": 1.1}
@@ -50,7 +48,10 @@ def draw(comparison: Comparison, section: Section, rows: list[Entry]) -> Drawing
                 1.02, place, row.said, transform=axes.get_yaxis_transform(), va="center",
                 fontsize=7.5, color=INK if row.separated else SOFT,
             )  # fmt: skip
-        ends = [end for row in rows for end in (row.interval or ())]
+        known = [(place, row.interval) for place, row in enumerate(rows) if row.interval]
+        lows, highs = [lo for _, (lo, _) in known], [hi for _, (_, hi) in known]
+        axes.hlines([place for place, _ in known], lows, highs, INK, linewidth=1.0, zorder=2)
+        ends = [*lows, *highs]
         ends += [row.difference for row in rows if row.difference is not None]
         broken = spread_out(axes, ends)
         return finished(

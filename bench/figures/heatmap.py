@@ -12,9 +12,10 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap, to_hex
 from matplotlib.patches import Rectangle
 
+from bench.compare.fields import apart
 from bench.compare.model import Comparison, Row, Section
 from bench.figures.drawing import Absent, Drawing, blank, finished, seeds
-from bench.figures.sections import against, cost, fields, headline
+from bench.figures.sections import against, cost, headline
 from bench.figures.style import ARROWS, INK, SOFT, house
 from bench.stats.aggregate import relative_errors
 from bench.tables.digits import decimals_of, number
@@ -47,7 +48,7 @@ class Cell:
 
 def drawings(comparison: Comparison) -> Iterator[Drawing | Absent]:
     """One figure per field of memories that meet on at least two tasks or metrics."""
-    found = fields(list(headline(comparison)))
+    found = apart(list(headline(comparison)))
     drawn = 0
     for place, field in enumerate(found, start=1):
         wide = len(field) > 1 and max(len(section.rows) for section in field) > 1

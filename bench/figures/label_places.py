@@ -9,10 +9,10 @@ from typing import Literal
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.text import Annotation, Text
 from matplotlib.transforms import Bbox
 
+from bench.figures.drawing import measuring
 from bench.figures.style import INK, SOFT
 
 DIRECTIONS = ((1, 0), (1, 1), (-1, 1), (1, -1), (-1, -1), (-1, 0), (0, 1), (0, -1))
@@ -41,10 +41,9 @@ def annotate(
         corners: Of a line of horizontal and vertical pieces, which names keep clear of too.
     """
     figure = axes.get_figure(root=True)
-    canvas = figure.canvas if figure is not None else None
-    if not isinstance(canvas, FigureCanvasAgg):
-        raise TypeError("the axes belong to no figure that can be measured")
-    renderer = canvas.get_renderer()  # type: ignore[no-untyped-call]
+    if figure is None:
+        raise TypeError("the axes belong to no figure")
+    renderer = measuring(figure)
     marks = axes.transData.transform(np.asarray(points, dtype=np.float64))
     taken = [Bbox.from_bounds(x - 4, y - 4, 8, 8) for x, y in marks]
     bends = [tuple(axes.transData.transform(corner)) for corner in corners]

@@ -15,10 +15,12 @@ from bench.errors import MembError
 from bench.figures import scales
 from bench.figures.drawing import Absent, Drawing, blank, finished, seeds
 from bench.figures.label_places import annotate
-from bench.figures.style import INK, SOFT, Style, house, named, styles
+from bench.figures.style import INK, SOFT, house, named, styles
 
 KIND = "pareto"
 Cost = Callable[[Point], float | None]
+PALE = 0.35
+"""Opacity of what is off the front."""
 FEW = 12
 """Up to so many points all are named, beyond that those on the front and the reference."""
 MARGIN = 0.3
@@ -83,24 +85,16 @@ def _panel(
 ) -> None:
     looks = styles(comparison.labels)
     shown = [(point, at) for point in front.points if (at := cost(point)) is not None]
+    _intervals(axes, [(at, ends[p.label, p.task_label], best(p)) for p, at in shown])
     for point, at in shown:
-        _mark(axes, point, at, looks[point.label], ends[point.label, point.task_label], best(point))
+        axes.plot(
+            [at], [point.quality], alpha=1.0 if best(point) else PALE,
+            zorder=4 if best(point) else 3, **looks[point.label].dot,
+        )  # fmt: skip
     _scale(axes, [at for _, at in shown])
     if log:
         scales.logarithmic(axes, "y")
-    edge = sorted((at, point.quality) for point, at in shown if best(point))
-    steps: list[tuple[float, float]] = []
-    if edge:
-        right = axes.get_xlim()[1]
-        steps = [*edge, (right, edge[-1][1])]
-        axes.step(
-            *zip(*steps, strict=True),
-            where="post",
-            color=INK,
-            linewidth=0.9,
-            dashes=(3, 2),
-            zorder=1.8,
-        )
+    steps = _edge(axes, sorted((at, point.quality) for point, at in shown if best(point)))
     named_points = [
         (at, point.quality, _name(point, front), best(point))
         for point, at in sorted(shown, key=lambda item: not best(item[0]))
@@ -112,6 +106,18 @@ def _panel(
     annotate(axes, named_points, [(at, point.quality) for point, at in shown], bends)
 
 
+def _edge(axes: Axes, front: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    """The front as a dashed line to the right end of the axes; the places where it steps."""
+    if not front:
+        return []
+    steps = [*front, (axes.get_xlim()[1], front[-1][1])]
+    axes.step(
+        *zip(*steps, strict=True), where="post", color=INK, linewidth=0.9, dashes=(3, 2),
+        zorder=1.8,
+    )  # fmt: skip
+    return steps
+
+
 def _name(point: Point, front: Front) -> str:
     """The label, with the budget where the front has several."""
     if len(front.tasks) == 1 or "[" not in point.task_label:
@@ -120,18 +126,12 @@ def _name(point: Point, front: Front) -> str:
     return f"{point.label}, {setting.rsplit('=', 1)[-1]}"
 
 
-def _mark(
-    axes: Axes,
-    point: Point,
-    at: float,
-    look: Style,
-    ends: tuple[float, float] | None,
-    on_front: bool,
-) -> None:
-    alpha = 1.0 if on_front else 0.35
-    if ends is not None:
-        axes.plot([at, at], ends, color=SOFT, linewidth=0.8, alpha=alpha, zorder=2)
-    axes.plot([at], [point.quality], alpha=alpha, zorder=4 if on_front else 3, **look.dot)
+def _intervals(axes: Axes, found: Sequence[tuple[float, tuple[float, float] | None, bool]]) -> None:
+    """The interval of each point that has one, by its cost, pale off the front."""
+    known = [(at, *ends, 1.0 if on_front else PALE) for at, ends, on_front in found if ends]
+    if known:
+        at, low, high, alpha = zip(*known, strict=True)
+        axes.vlines(at, low, high, SOFT, linewidth=0.8, alpha=alpha, zorder=2)
 
 
 def _scale(axes: Axes, costs: Sequence[float]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from bench.compare.model import Comparison, Contrast, Section
 
@@ -36,17 +36,3 @@ def cost(value: float, section: Section) -> float | None:
     low, high = section.bounds
     perfect = low if section.direction == "lower" else high
     return None if math.isnan(perfect) else abs(value - perfect)
-
-
-def fields(sections: Sequence[Section]) -> list[list[Section]]:
-    """Sections grouped so that those in different groups share no memory, in the suite's order."""
-    groups: list[tuple[set[str], list[Section]]] = []
-    for section in sections:
-        labels = {row.label for row in section.rows if row.state != "skipped"}
-        meeting = [group for group in groups if group[0] & labels]
-        merged = set(labels).union(*(group[0] for group in meeting))
-        own = [each for group in meeting for each in group[1]] + [section]
-        groups = [group for group in groups if group not in meeting] + [(merged, own)]
-    order = {id(section): place for place, section in enumerate(sections)}
-    found = [sorted(own, key=lambda section: order[id(section)]) for _, own in groups]
-    return sorted(found, key=lambda own: order[id(own[0])])

@@ -46,7 +46,9 @@ def draw(comparison: Comparison, section: Section, rows: list[Entry]) -> Drawing
                 found, np.full(len(found), place), linestyle="none", alpha=0.75, zorder=2,
                 **looks[row.label].dot,
             )  # fmt: skip
-            axes.plot([found.mean()] * 2, [place - 0.38, place + 0.38], color=INK, zorder=3)
+        means = [np.mean([d for _, d in row.by_seed]) for row in rows]
+        places = np.arange(len(rows))
+        axes.vlines(means, places - 0.38, places + 0.38, INK, zorder=3)
         broken = spread_out(axes, [d for row in rows for _, d in row.by_seed])
         return finished(
             figure, KIND, (section.task_label, section.metric), title,

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.errors import MembError
+from bench import documents
 from bench.figures.drawing import Absent, Drawing
 
 
@@ -50,10 +50,8 @@ def write(found: Iterable[Drawing | Absent], directory: Path) -> Iterator[Writte
             else:
                 yield _write(drawing, directory / _unused(drawing.name, names))
     except OSError as err:
-        raise MembError(
-            f"cannot write figures to {directory}: {err.strerror or err}",
-            help="name a folder that can be written to, with space left",
-        ) from err
+        help = "name another folder, which can be written to"
+        raise documents.refusal(err, f"figures to {directory}", help=help) from err
 
 
 def _unused(name: str, names: set[str]) -> str:
@@ -68,7 +66,7 @@ def _unused(name: str, names: set[str]) -> str:
 
 def _write(drawing: Drawing, stem: Path) -> Written:
     files = {ending: stem.with_name(f"{stem.name}.{ending}") for ending in ("svg", "png", "csv")}
-    files["svg"].write_text(drawing.svg(), encoding="utf-8")
-    files["png"].write_bytes(drawing.png())
-    files["csv"].write_text(drawing.csv(), encoding="utf-8")
+    documents.save(files["svg"], drawing.svg().encode())
+    documents.save(files["png"], drawing.png())
+    documents.save(files["csv"], drawing.csv().encode())
     return Written(drawing.kind, drawing.title, drawing.caption, **files)

@@ -18,6 +18,7 @@ from bench.report.findings import findings
 from bench.report.model import Board, Fact, Report
 from bench.report.plates import plates
 from bench.tables import pareto, sheet
+from bench.tables.grid import Grid, emphasis
 from bench.tables.overview import overviews
 
 
@@ -50,10 +51,7 @@ def report(
     rows = audited.rows(members, audits)
     costs = _fronts(frame)
     trade_offs = pareto.sheet(costs)
-    glances = overviews(comparison, "ci", None)
-    overview = (*glances, *sheet.suite_wide_tables(comparison))
-    boards = tuple(_board(comparison, section) for section in comparison.sections)
-    shown = [*overview, *(grid for board in boards for grid in board.grids)]
+    overview, boards, notes = _tables(comparison)
     remarks = tuple(f"{remark}." for remark in frame.attrs.get("remarks") or ())
     drawn, undrawn = plates(comparison, frame) if with_figures else ((), ())
     return Report(
@@ -66,11 +64,7 @@ def report(
         plates=drawn,
         undrawn=undrawn,
         trade_offs=trade_offs.grids,
-        notes=tuple(
-            sentence
-            for sentence in sheet.footer(comparison, shown, with_overview=bool(glances))
-            if sentence not in remarks  # they stand by themselves
-        ),
+        notes=tuple(note for note in notes if note not in remarks),  # they stand by themselves
         trade_off_notes=trade_offs.footer if costs else (),
         audits=rows,
         failures=failures,
@@ -81,7 +75,7 @@ def report(
         runs=provenance.runs(comparison.runs),
         downloads=downloads(frame, comparison, costs, mishaps=(*failures, *skipped), audits=rows),
         labels=comparison.labels,
-        tasks=tuple(dict.fromkeys(section.task_label for section in comparison.sections)),
+        tasks=comparison.tasks,
     )
 
 
@@ -105,6 +99,18 @@ def _fronts(frame: pd.DataFrame) -> list[Front]:
         return []
 
 
+def _tables(
+    comparison: Comparison,
+) -> tuple[tuple[Grid, ...], tuple[Board, ...], tuple[str, ...]]:
+    """The overview, the leaderboards, and what must be said of both."""
+    glances = overviews(comparison, "ci", None)
+    overview = (*glances, *sheet.suite_wide_tables(comparison))
+    boards = tuple(_board(comparison, section) for section in comparison.sections)
+    shown = [*overview, *(grid for board in boards for grid in board.grids)]
+    notes = (*emphasis(shown), *sheet.footer(comparison, shown, with_overview=bool(glances)))
+    return overview, boards, notes
+
+
 def _board(comparison: Comparison, section: Section) -> Board:
     grids = tuple(sheet.section_tables(comparison, section))
     return Board(section.task_label, section.metric, grids[0].title, grids)
@@ -113,11 +119,10 @@ def _board(comparison: Comparison, section: Section) -> Board:
 def _glance(comparison: Comparison, trials: Sequence[outcomes.Trial]) -> tuple[Fact, ...]:
     """The run in numbers."""
     seeds = {trial.seed for trial in trials if trial.seed is not None}
-    tasks = dict.fromkeys(section.task_label for section in comparison.sections)
     counts = Counter(trial.status for trial in trials)
     facts = {
         "memories": str(len(comparison.labels)),
-        "task points": str(len(tasks)),
+        "task points": str(len(comparison.tasks)),
         "seeds": plan.span(sorted(seeds)),
         "trials": f"{len(trials):,}",
         "without a value": _without(counts),

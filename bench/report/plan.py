@@ -10,6 +10,7 @@ import pandas as pd
 
 from bench.compare.model import Comparison, Options
 from bench.compare.notes import CORRECTIONS
+from bench.compare.records import bare
 from bench.report.audits import Member
 from bench.report.model import Fact
 from bench.tables.grid import Cell, Grid
@@ -52,7 +53,7 @@ def tasks(frame: pd.DataFrame, comparison: Comparison) -> Grid:
         if section.tested:
             primary.setdefault(section.task_label, []).append(section.metric)
     rows = []
-    for label, part in frame.groupby("task_label", sort=False):
+    for label, part in bare(frame).groupby("task_label", sort=False):
         first = part.iloc[0]
         seeds = sorted({int(seed) for seed in part["seed"].dropna()})
         rows.append(

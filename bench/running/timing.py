@@ -7,15 +7,15 @@ unit and less of the drift.
 
 from __future__ import annotations
 
-import contextlib
-import gc
 import statistics
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import torch
+
+from bench.garbage import nothing_collected
 
 WARM_UP = 3
 """Rounds that are not counted."""
@@ -73,7 +73,7 @@ def rounds(
         return time.perf_counter() - begin > seconds
 
     taken: list[list[float]] = []
-    with _collector_off():
+    with nothing_collected():  # a pause would fall on whatever is timed
         for done in range(WARM_UP):
             if done and over():
                 break
@@ -97,18 +97,6 @@ def _microseconds(call: Callable[[], Any], device: torch.device) -> float:
     call()
     _synchronize(device)
     return (time.perf_counter() - start) * 1e6
-
-
-@contextlib.contextmanager
-def _collector_off() -> Iterator[None]:
-    """Run without the garbage collector, whose pauses would fall on whatever is timed."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
 
 
 def _synchronize(device: torch.device) -> None:

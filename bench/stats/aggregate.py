@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import stats
 
 from bench.stats.arrays import BoolArray, FloatArray
 from bench.stats.pairing import Direction
@@ -100,15 +99,19 @@ def iqm(scores: ArrayLike, counts: ArrayLike | None = None) -> FloatArray:
     """
     x = np.asarray(scores, dtype=np.float64).ravel()
     if counts is None:
-        return np.array([float(stats.trim_mean(x, 1 / TRIM, axis=None))])
+        cut = x.size // TRIM
+        within = np.partition(x, (cut, x.size - cut - 1))[cut : x.size - cut]
+        return np.array([float(within.mean())])
     order = np.argsort(x, kind="stable")
     upto = np.cumsum(np.asarray(counts).T[order], axis=0, dtype=np.int32)
     total = upto[-1]
     cut = total // TRIM
-    # the sorted scores from the cut on, each as often as it lies within both cuts
-    inside = np.clip(upto, cut, total - cut).astype(np.float64)
-    kept = np.concatenate([inside[:1] - cut, inside[1:] - inside[:-1]])
-    found: FloatArray = x[order] @ kept / (total - 2 * cut)
+    # how many of the scores up to each lie within both cuts; each step from one score to the
+    # next counts for all that come after it
+    inside = np.clip(upto[:-1], cut, total - cut).astype(np.float64)
+    ordered = x[order]
+    within = (total - cut) * ordered[-1] - cut * ordered[0] - np.diff(ordered) @ inside
+    found: FloatArray = within / (total - 2 * cut)
     return found
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.stats import norm
+from scipy.special import ndtri
 
 from bench.stats.arrays import FloatArray, sample
 from bench.stats.pairing import Direction
@@ -54,7 +54,7 @@ def almost_stochastic_order(
     violation = float(_violation(x[None], y[None])[0])
     left = x[rng.integers(x.size, size=(RESAMPLES, x.size))]
     right = y[rng.integers(y.size, size=(RESAMPLES, y.size))]
-    bound = violation + float(norm.ppf(level)) * float(_violation(left, right).std())
+    bound = violation + float(ndtri(level)) * float(_violation(left, right).std())
     return StochasticOrder(violation, min(1.0, bound))
 
 

@@ -10,7 +10,6 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import stats
 from scipy.optimize import brentq
 from scipy.special import gammaln
 
@@ -101,6 +100,8 @@ def superiority(d: ArrayLike, *, rng: np.random.Generator, level: float = 0.95) 
 
 @lru_cache(maxsize=4096)
 def _clopper_pearson(wins: int, n: int, level: float) -> Interval:
+    from scipy import stats  # slow to import, and tables do not need it
+
     ends = stats.binomtest(wins, n).proportion_ci(confidence_level=level, method="exact")
     return Interval(float(ends.low), float(ends.high), level, "clopper-pearson")
 

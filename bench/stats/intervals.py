@@ -9,7 +9,6 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import stats
 
 from bench.stats.arrays import FloatArray, sample
 from bench.stats.student import critical_t, resolution_floor
@@ -129,6 +128,8 @@ def mean_interval(
 def _resampled(
     x: FloatArray, method: Literal["BCa", "percentile"], level: float, rng: np.random.Generator
 ) -> tuple[float, float]:
+    from scipy import stats  # slow to import, and the default interval does not need it
+
     # where BCa is degenerate scipy divides 0 by 0; the caller sees it in the interval's method
     with warnings.catch_warnings(), np.errstate(divide="ignore", invalid="ignore"):
         warnings.simplefilter("ignore", stats.DegenerateDataWarning)

@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.stats import norm
+from scipy.special import ndtri
 
 from bench.stats.arrays import sample
 from bench.stats.intervals import Interval, bootstrap_interval
@@ -47,7 +47,7 @@ def pairs_required(gamma: float = GAMMA, *, alpha: float = 0.05, beta: float = 0
         raise ValueError(
             f"need 0.5 < gamma < 1 and rates within (0, 0.5), got {gamma}, {alpha}, {beta}"
         )
-    gap = float(norm.ppf(1 - alpha) - norm.ppf(beta))
+    gap = float(ndtri(1 - alpha) - ndtri(beta))
     return math.ceil((gap / (math.sqrt(6) * (0.5 - gamma))) ** 2)
 
 

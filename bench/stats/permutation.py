@@ -9,9 +9,9 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import rankdata
 
 from bench.stats.arrays import FloatArray, cells
+from bench.stats.ranking import average_ranks
 
 Alternative = Literal["two-sided", "greater"]
 
@@ -76,7 +76,7 @@ def wilcoxon(
 def signed_ranks(d: ArrayLike) -> FloatArray:
     """Ranks of |d| within each cell with the sign of d, 0 for a zero: [cells, n]."""
     x = cells(d)
-    ranks: FloatArray = np.asarray(rankdata(np.abs(x), axis=1), dtype=np.float64)
+    ranks: FloatArray = average_ranks(np.abs(x))
     signed: FloatArray = np.sign(x) * ranks
     return signed
 
@@ -97,13 +97,15 @@ def smallest_p(n: int) -> float:
 
 
 def pairs_to_resolve(alpha: float, m: int = 1) -> int:
-    """The least number of pairs at which a sign-flip test could reject at level alpha/m.
+    """The least number of pairs at which the sign-flip test could find p < alpha/m.
 
-    ceil(1 + log2(m / alpha)), since the smallest attainable p is 2 / 2^n.
+    ceil(1 + log2(m / alpha)), since the smallest attainable p is 2 / 2^n; one more where that is
+    alpha/m itself.
     """
     if not 0 < alpha < 1 or m < 1:
         raise ValueError(f"need 0 < alpha < 1 and m >= 1, got {alpha} and {m}")
-    return math.ceil(1 + math.log2(m / alpha))
+    n = math.ceil(1 + math.log2(m / alpha))
+    return n if m * 2.0 ** (1 - n) < alpha else n + 1
 
 
 def _blocks(n: int, rows: int, rng: np.random.Generator) -> Iterator[FloatArray]:

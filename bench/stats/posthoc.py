@@ -8,7 +8,7 @@ from itertools import combinations
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import stats
+from scipy.special import ndtr, ndtri
 
 from bench.stats import permutation
 from bench.stats.arrays import BoolArray, FloatArray
@@ -102,7 +102,9 @@ def nemenyi_critical_difference(k: int, n: int, alpha: float = 0.05) -> float:
 
     CD = q sqrt(k (k+1) / (6 N)), with q the studentized range over sqrt(2) (Demsar 2006).
     """
-    q = float(stats.studentized_range.ppf(1 - alpha, k, np.inf)) / math.sqrt(2)
+    from scipy.stats import studentized_range  # slow to import, seldom asked for
+
+    q = float(studentized_range.ppf(1 - alpha, k, np.inf)) / math.sqrt(2)
     return q * standard_error(k, n)
 
 
@@ -111,11 +113,13 @@ def nemenyi(mean_ranks: ArrayLike, n: int) -> list[PairTest]:
 
     p_raw is that of the normal law for the pair alone; p_adjusted that of the studentized range.
     """
+    from scipy.stats import studentized_range  # slow to import, seldom asked for
+
     ranks = np.asarray(mean_ranks, dtype=np.float64)
     k = ranks.size
     pairs = _pairs(k)
     z = np.array([ranks[i] - ranks[j] for i, j in pairs]) / standard_error(k, n)
-    adjusted = stats.studentized_range.sf(np.abs(z) * math.sqrt(2), k, np.inf)
+    adjusted = studentized_range.sf(np.abs(z) * math.sqrt(2), k, np.inf)
     return [
         PairTest(i, j, _two_sided(float(score)), min(1.0, float(p)), float(score))
         for (i, j), score, p in zip(pairs, z, adjusted, strict=True)
@@ -142,7 +146,7 @@ def bonferroni_dunn_critical_difference(k: int, n: int, alpha: float = 0.05) -> 
 
     Dunn 1961; the quantile is computed: a widely copied table misprints the one of k = 9.
     """
-    return float(stats.norm.isf(alpha / (2 * (k - 1)))) * standard_error(k, n)
+    return -float(ndtri(alpha / (2 * (k - 1)))) * standard_error(k, n)
 
 
 def cliques(separated: ArrayLike) -> tuple[tuple[int, ...], ...]:
@@ -185,4 +189,4 @@ def _pairs(k: int) -> list[tuple[int, int]]:
 
 
 def _two_sided(z: float) -> float:
-    return float(2 * stats.norm.sf(abs(z)))
+    return float(2 * ndtr(-abs(z)))

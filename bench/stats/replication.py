@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from numpy.typing import ArrayLike
-from scipy import stats
+from scipy.special import stdtr
 
 from bench.stats.arrays import sample
 from bench.stats.student import critical_t
@@ -97,5 +97,5 @@ def replication(
     difference = float(x.mean()) - published
     half = critical_t(level, df) * math.sqrt(error)
     t = difference / math.sqrt(error) if error else None
-    p = None if t is None else float(2 * stats.t.sf(abs(t), df))
+    p = None if t is None else float(2 * stdtr(df, -abs(t)))
     return Replication(difference, difference - half, difference + half, level, t, df, p, method)

@@ -7,8 +7,7 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import stats
-from scipy.special import stdtr
+from scipy.special import stdtr, stdtrit
 
 from bench.stats.arrays import FloatArray, cells, sample
 
@@ -16,7 +15,7 @@ from bench.stats.arrays import FloatArray, cells, sample
 @lru_cache(maxsize=4096)
 def critical_t(level: float, df: float) -> float:
     """The t that a central t variate with `df` degrees of freedom stays within, both sides."""
-    return float(stats.t.ppf((1 + level) / 2, df))
+    return float(stdtrit(df, (1 + level) / 2))
 
 
 def resolution_floor(resolution: ArrayLike) -> FloatArray:

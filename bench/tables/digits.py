@@ -28,7 +28,7 @@ def decimals_of(spread: float | None, value: float | None, digits: int | None = 
 
 def number(value: float, decimals: int) -> str:
     """The value with that many decimals, or in powers of ten where they would hide it."""
-    if value != 0 and abs(value) < 10.0 ** (1 - MOST_DECIMALS) and decimals >= MOST_DECIMALS:
+    if _hidden(value, decimals):
         return f"{value:.2e}"
     return f"{value + 0.0:.{decimals}f}" if round(value, decimals) else f"{0:.{decimals}f}"
 
@@ -38,6 +38,16 @@ def signed(value: float, decimals: int) -> str:
     text = number(value, decimals)
     zero = not any(character in "123456789" for character in text)
     return text if zero or text.startswith("-") else f"+{text}"
+
+
+def difference(value: float, ends: tuple[float, float] | None, decimals: int) -> str:
+    """A difference and its interval, all three in powers of ten where one of them has to be."""
+    found = [value, *(ends or ())]
+    if any(_hidden(each, decimals) for each in found):
+        texts = [f"{each:+.2e}" if each else "0" for each in found]
+    else:
+        texts = [signed(each, decimals) for each in found]
+    return f"{texts[0]} [{', '.join(texts[1:])}]" if ends else texts[0]
 
 
 def count(value: float) -> str:
@@ -50,6 +60,11 @@ def count(value: float) -> str:
 def p_value(p: float) -> str:
     """A p-value with three significant digits, ``<1e-4`` below that, never 0."""
     return "<1e-4" if p < SMALLEST_P else f"{p:.3g}"
+
+
+def _hidden(value: float, decimals: int) -> bool:
+    """Whether so many decimals would show less than two digits of a number."""
+    return value != 0 and abs(value) < 10.0 ** (1 - MOST_DECIMALS) and decimals >= MOST_DECIMALS
 
 
 def _within(decimals: int) -> int:

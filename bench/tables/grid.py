@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias, get_args
+from typing import Literal, TypeAlias
 
 from bench.stats.pairing import Direction
 from bench.tables.symbols import MEANINGS, UNICODE, Sign
 
 Spread = Literal["ci", "sd", "sem", "none"]
-SPREADS: tuple[Spread, ...] = get_args(Spread)
 ARROWS: dict[Direction, str] = {"lower": "↓", "higher": "↑"}
 
 Wide: TypeAlias = Literal["spill", "split", "turn"]
@@ -28,7 +27,8 @@ class Cell:
         bold: Whether it is the best of its column.
         underline: Whether it is the second best.
         marks: Signs after the text.
-        value: The number behind the text, to sort by; None for words and holes.
+        value: The number behind the text, to sort by; None for words, holes and the means of
+            memories that failed on some seeds: these come last.
     """
 
     text: str
@@ -135,3 +135,18 @@ def legend(grids: Sequence[Grid]) -> list[str]:
     used = {mark for cell in cells for mark in cell.marks}
     parts = [f"{UNICODE[mark]} {MEANINGS[mark]}" for mark in UNICODE if mark in used]
     return [f"Marks: {'; '.join(parts)}."] if parts else []
+
+
+def emphasis(grids: Sequence[Grid], best: str = "bold", second: str = "underlined") -> list[str]:
+    """How the best and second best of a column stand out, as one sentence or none.
+
+    Args:
+        grids: The tables.
+        best: How the format shows the best.
+        second: How it shows the second best.
+    """
+    cells = [cell for grid in grids for row in grid.rows for cell in row]
+    if not any(cell.bold for cell in cells):
+        return []
+    rest = f", second {second}" if any(cell.underline for cell in cells) else ""
+    return [f"Best mean {best}{rest}."]

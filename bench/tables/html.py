@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from html import escape as _escape
 
 from bench.compare.model import Comparison
-from bench.tables.grid import Cell, Grid, Sheet, Spread
+from bench.tables.grid import Cell, Grid, Sheet, Spread, emphasis
 from bench.tables.layout import whole_part
 from bench.tables.sheet import build
 from bench.tables.symbols import MEANINGS, UNICODE
@@ -16,6 +16,8 @@ _CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufffe\uffff]")
 _MINUS = re.compile(r"(?<![\w.])-(?=\d)")
 SIGN = 1.4
 """Width of a sign, in digits."""
+LONG = 32
+"""Characters of a name from which it may be set in several lines."""
 
 STYLE = """\
 :root { color-scheme: light dark; --ink: #1b1f24; --paper: #ffffff; --soft: #57606a;
@@ -35,6 +37,7 @@ table.memb { border-collapse: collapse; font-size: 0.9rem; font-variant-numeric:
 .memb thead tr:last-child th { border-bottom: 2px solid var(--line); }
 .memb th[scope=colgroup] { border-bottom: 1px solid var(--line); }
 .memb tbody th { font-weight: 400; position: sticky; left: 0; background: var(--paper); }
+.memb tbody th.long { min-width: 14rem; white-space: normal; overflow-wrap: break-word; }
 .memb tbody tr:nth-child(even) > * { background: var(--band); }
 .memb tbody tr > .near { background: var(--near); }
 .memb td.words { white-space: normal; min-width: 16rem; }
@@ -69,7 +72,8 @@ def render_sheet(sheet: Sheet, title: str) -> str:
 
 def fragments(sheet: Sheet) -> str:
     """Every table of a sheet and its footer, without a page around them."""
-    return "\n".join([*map(table, sheet.grids), footer(sheet.footer)])
+    sentences = [*emphasis(sheet.grids), *sheet.footer]
+    return "\n".join([*map(table, sheet.grids), footer(sentences)])
 
 
 def page(title: str, body: str, *, style: str = STYLE) -> str:
@@ -143,7 +147,8 @@ def _body(grid: Grid) -> list[str]:
     ]
     rows = []
     for row in grid.rows:
-        cells = [f'<th scope="row">{_text(row[0], 0.0)}</th>']
+        long = ' class="long"' * (len(row[0].text) > LONG)
+        cells = [f'<th scope="row"{long}>{_text(row[0], 0.0)}</th>']
         cells += [
             _cell(cell, numeric, width)
             for cell, numeric, width in zip(row[1:], grid.numeric[1:], widths[1:], strict=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from bench.compare.model import Comparison
-from bench.tables.grid import Cell, Grid, Sheet, Spread
+from bench.tables.grid import Cell, Grid, Sheet, Spread, emphasis
 from bench.tables.layout import BREAKS, cut, folded, longest, whole_part
 from bench.tables.sheet import build
 from bench.tables.symbols import UNICODE
@@ -16,9 +16,11 @@ HEADER = 16
 """Characters from which a header that is wider than its column is folded."""
 WORDS = 30
 """Characters from which a column of words is set in several lines."""
-PREAMBLE = r"""% needs \usepackage{booktabs}
-% a table wider than the page: \usepackage{graphicx} and \resizebox{\textwidth}{!}{...} around
-% its tabular; letters beyond Latin and Greek in names: compile with lualatex or xelatex"""
+LINE = 70
+"""Characters of a line in a small font: a table that may be wider is shrunk if it is."""
+SHRUNK = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%"
+PREAMBLE = r"""% needs \usepackage{booktabs}, for tables wider than a line \usepackage{graphicx};
+% letters beyond Latin and Greek in names: compile with lualatex or xelatex"""
 _GREEK = {
     "α": "alpha", "β": "beta", "γ": "gamma", "δ": "delta", "ε": "epsilon", "ζ": "zeta",
     "η": "eta", "θ": "theta", "κ": "kappa", "λ": "lambda", "μ": "mu", "µ": "mu", "ν": "nu",
@@ -82,7 +84,7 @@ def render_sheet(sheet: Sheet) -> str:
     """Tables that are built already."""
     parts = [part for grid in sheet.grids for part in _fitted(grid)]
     blocks = [PREAMBLE, *map(_table, parts)]
-    footer = "\n".join(escape(sentence) for sentence in sheet.footer)
+    footer = "\n".join(escape(sentence) for sentence in [*emphasis(sheet.grids), *sheet.footer])
     blocks.append(f"{{\\footnotesize\n{footer}\n\\par}}")
     return "\n\n".join(blocks) + "\n"
 
@@ -97,25 +99,28 @@ def escape(text: str) -> str:
 def _fitted(grid: Grid) -> list[Grid]:
     if grid.wide == "spill":
         return [grid]
-    widths = [
-        max(
-            [longest(grid.header[j], BREAKS[1]), longest(grid.heads[j], BREAKS[1])]
-            + [
-                len(" ".join([row[j].text, *(UNICODE[m] for m in row[j].marks)]))
-                for row in grid.rows
-            ]
-        )
-        for j in range(len(grid.header))
-    ]
-    return cut(grid, widths, PAGE)
+    return cut(grid, _widths(grid), PAGE)
+
+
+def _widths(grid: Grid) -> list[int]:
+    """Characters of each column, marks included and headers folded; words are set in lines."""
+    found = []
+    for j in range(len(grid.header)):
+        heads = [longest(grid.header[j], BREAKS[1]), longest(grid.heads[j], BREAKS[1])]
+        cells = [" ".join([row[j].text, *(UNICODE[m] for m in row[j].marks)]) for row in grid.rows]
+        widest = max([*heads, *map(len, cells)])
+        found.append(min(widest, WORDS) if _alignment(grid, j) != "l" else widest)
+    return found
 
 
 def _table(grid: Grid) -> str:
     columns = "".join(_alignment(grid, j) for j in range(len(grid.header)))
+    wide = sum(_widths(grid)) > LINE
     lines = [
         r"\begin{table}",
         r"\centering\small",
         rf"\caption{{{escape(grid.title)}}}",
+        *([SHRUNK] if wide else []),
         rf"\begin{{tabular}}{{{columns}}}",
         r"\toprule",
         *_heads(grid),
@@ -123,7 +128,7 @@ def _table(grid: Grid) -> str:
         r"\midrule",
         *map(_row, _body(grid)),
         r"\bottomrule",
-        r"\end{tabular}",
+        r"\end{tabular}" + "}" * wide,
         *(rf"\par\footnotesize {escape(note)}" for note in grid.notes),
         r"\end{table}",
     ]

@@ -52,11 +52,21 @@ def pair_table(comparison: Comparison, section: Section, digits: int | None) -> 
 
 
 def _title(section: Section) -> str:
-    metric = section.metric or "failed before any metric was known"
+    metric = section.metric or _why_unknown(section)
     at = f" at {section.x:g}" if section.x is not None else ""
     unit = f" ({section.unit})" if section.unit else ""
     better = f", {section.direction} is better" if section.metric else ""
     return f"{section.task_label}: {metric}{at}{unit}{better}"
+
+
+def _why_unknown(section: Section) -> str:
+    """Why a task point has no metric."""
+    states = {row.state for row in section.rows}
+    if states == {"skipped"}:
+        return "applies to no memory"
+    if states <= {"skipped", "missing"}:
+        return "has not run yet"
+    return "failed before any metric was known"
 
 
 def _count(n: int) -> Cell:
@@ -91,11 +101,9 @@ def _difference(contrast: Contrast | None, digits: int | None) -> Cell:
     if contrast is None or contrast.difference is None:
         return Cell("-")
     decimals = write.decimals_of(contrast.sd, contrast.difference, digits)
-    text = write.signed(contrast.difference, decimals)
-    interval = contrast.interval
-    if interval is not None and interval.lo < interval.hi:
-        ends = (write.signed(end, decimals) for end in (interval.lo, interval.hi))
-        text += f" [{', '.join(ends)}]"
+    known = contrast.interval
+    ends = (known.lo, known.hi) if known is not None and known.lo < known.hi else None
+    text = write.difference(contrast.difference, ends, decimals)
     return Cell(text, value=contrast.difference)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from tabulate import tabulate
 
 from bench.compare.model import Comparison
-from bench.tables.grid import Cell, Grid, Sheet, Spread
+from bench.tables.grid import Cell, Grid, Sheet, Spread, emphasis
 from bench.tables.sheet import build
 from bench.tables.symbols import UNICODE, to_ascii
 
@@ -32,7 +32,8 @@ def render_sheet(sheet: Sheet, *, ascii_only: bool = False) -> str:
     """Tables that are built already, and their footer."""
     write: Callable[[str], str] = to_ascii if ascii_only else str
     blocks = [_table(grid, write) for grid in sheet.grids]
-    blocks.append("\n".join(write(f"- {_escape(sentence)}") for sentence in sheet.footer))
+    footer = [*emphasis(sheet.grids), *sheet.footer]
+    blocks.append("\n".join(write(f"- {_escape(sentence)}") for sentence in footer))
     return "\n\n".join(blocks) + "\n"
 
 

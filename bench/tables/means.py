@@ -36,7 +36,7 @@ def mean_cell(row: Row, section: Section, spread: Spread, digits: int | None) ->
         bold=row.standing == "best",
         underline=row.standing == "second",
         marks=_own_marks(row),
-        value=row.mean,
+        value=_sorted_by(row),
     )
 
 
@@ -64,7 +64,7 @@ def compact_cell(
         bold=row.standing == "best",
         underline=row.standing == "second",
         marks=in_order(marks),
-        value=row.mean,
+        value=_sorted_by(row),
     )
 
 
@@ -92,6 +92,11 @@ def _own_marks(row: Row) -> tuple[Sign, ...]:
     if row.deterministic:
         return ("det",)
     return ("partial",) if row.state == "partial" else ()
+
+
+def _sorted_by(row: Row) -> float | None:
+    """The mean of a complete cell; the seeds that a partial one has left are a biased sample."""
+    return None if row.state == "partial" else row.mean
 
 
 def _plain_mean(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from bench.compare.fields import apart
 from bench.compare.model import Comparison, Contrast, Row, Section
 from bench.compare.overall_model import Entrant, Overall
 from bench.tables.grid import Cell, Column, Grid, Spread, grid_of
@@ -21,24 +22,8 @@ def overviews(comparison: Comparison, spread: Spread, digits: int | None) -> lis
     A field with a single task and metric has none: its leaderboard is the overview.
     """
     sections = [s for s in comparison.sections if s.tested or not s.metric]
-    fields = [field for field in _fields(sections) if len(field) >= LEAST_COLUMNS]
+    fields = [field for field in apart(sections) if len(field) >= LEAST_COLUMNS]
     return [_overview(comparison, field, spread, digits, len(fields) > 1) for field in fields]
-
-
-def _fields(sections: Sequence[Section]) -> list[list[Section]]:
-    """The sections in groups that share no memory: connected components of who meets whom."""
-    fields: list[tuple[set[str], list[Section]]] = []
-    for section in sections:
-        labels = {row.label for row in section.rows if row.state != "skipped"}
-        touched = [field for field in fields if field[0] & labels]
-        merged = (labels.union(*(f[0] for f in touched)), [section])
-        for field in touched:
-            merged[1].extend(field[1])
-        place = fields.index(touched[0]) if touched else len(fields)
-        fields = [field for field in fields if not any(field is t for t in touched)]
-        fields.insert(place, merged)
-    position = {id(section): i for i, section in enumerate(sections)}
-    return [sorted(found, key=lambda s: position[id(s)]) for _, found in fields]
 
 
 def _labels(comparison: Comparison, field: Sequence[Section]) -> list[str]:

@@ -27,10 +27,12 @@ def sheet(fronts: Sequence[Front]) -> Sheet:
         *_times(fronts),
         "Fixed floats: slow weights and random buffers, unchanged by events.",
     ]
+    several = len({front.metric for front in fronts}) < len(fronts)
     for front in fronts:
         if front.left_out:
             names = ", ".join(front.left_out)
-            footer.append(f"Left out of {front.metric}, for want of a complete result: {names}.")
+            where = f"{front.metric} on {', '.join(front.tasks)}" if several else front.metric
+            footer.append(f"Left out of {where}, for want of a complete result: {names}.")
     return Sheet(tuple(_grid(front) for front in fronts), tuple(footer))
 
 
@@ -95,19 +97,24 @@ def _grid(front: Front) -> Grid:
 
 def _row(point: Point, *, several: bool, with_bits: bool) -> tuple[Cell, ...]:
     on = [STATE_FRONT] * point.on_state_front + [READ_FRONT] * point.on_read_front
-    texts = [
-        point.label,
-        *([point.task_label] if several else []),
+    return (
+        Cell(point.label),
+        *([Cell(point.task_label)] if several else []),
         _number(point.quality),
-        write.count(point.state_floats),
-        "-" if point.param_floats is None else write.count(point.param_floats),
+        _size(point.state_floats),
+        _size(point.param_floats),
         *([_number(point.bits_per_float)] if with_bits else []),
         _number(point.read_us),
         _number(point.write_us),
-        ", ".join(on),
-    ]
-    return tuple(Cell(text) for text in texts)
+        Cell(", ".join(on)),
+    )
 
 
-def _number(value: float | None) -> str:
-    return "-" if value is None else write.number(value, write.decimals_of(None, value))
+def _size(floats: float | None) -> Cell:
+    return Cell("-") if floats is None else Cell(write.count(floats), value=floats)
+
+
+def _number(value: float | None) -> Cell:
+    if value is None:
+        return Cell("-")
+    return Cell(write.number(value, write.decimals_of(None, value)), value=value)

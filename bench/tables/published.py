@@ -43,7 +43,7 @@ def _table(entry: Published, section: Section, digits: int | None) -> Grid:
             Column("ours", names, numeric=False),
             Column("mean", tuple(_ours(row, digits) for row in rows)),
             Column("ours - published [95% CI]", tuple(_difference(row, digits) for row in rows)),
-            Column("n", tuple(Cell(str(row.n_ours) if row.label else "-") for row in rows)),
+            Column("n", tuple(_count(row) for row in rows)),
             Column(
                 "verdict",
                 tuple(Cell(WORDS.get(row.verdict, row.verdict) or "-") for row in rows),
@@ -64,6 +64,10 @@ def _theirs(row: Beside, digits: int | None) -> Cell:
     return Cell(text, value=row.value)
 
 
+def _count(row: Beside) -> Cell:
+    return Cell(str(row.n_ours), value=row.n_ours) if row.label else Cell("-")
+
+
 def _plain(value: float) -> str:
     """A published number with at most six decimals, three at least."""
     return max(f"{value:.3f}", f"{round(value, write.MOST_DECIMALS):.15g}", key=len)
@@ -79,11 +83,8 @@ def _difference(row: Beside, digits: int | None) -> Cell:
     if row.difference is None:
         return Cell("-")
     decimals = _decimals(row, digits)
-    text = write.signed(row.difference, decimals)
-    if row.replication is not None:
-        ends = (write.signed(end, decimals) for end in (row.replication.lo, row.replication.hi))
-        text += f" [{', '.join(ends)}]"
-    return Cell(text, value=row.difference)
+    ends = None if row.replication is None else (row.replication.lo, row.replication.hi)
+    return Cell(write.difference(row.difference, ends, decimals), value=row.difference)
 
 
 def _decimals(row: Beside, digits: int | None) -> int:

@@ -11,7 +11,7 @@ from rich.style import Style
 from rich.text import Text
 
 from bench.compare.model import Comparison
-from bench.tables.grid import Cell, Grid, Sheet, Spread
+from bench.tables.grid import Cell, Grid, Sheet, Spread, emphasis
 from bench.tables.layout import GAP, folded, padding
 from bench.tables.narrow import Fitted, Measured, fit, header_lines
 from bench.tables.sheet import build
@@ -47,7 +47,8 @@ def show_sheet(sheet: Sheet, console: Console) -> None:
     for grid in sheet.grids:
         for fitted in fit(grid, draw.page, draw.measure):
             _print([*draw.table(fitted), Text()], console)
-    footer = (*_styles(sheet.grids, console.options), *sheet.footer)
+    shown = emphasis(sheet.grids) if draw.terminal else emphasis(sheet.grids, "ends in *", "in _")
+    footer = (*shown, *sheet.footer)
     _print((line for sentence in footer for line in draw.paragraph(sentence, "- ")), console)
 
 
@@ -55,16 +56,6 @@ def _print(lines: Iterable[Text], console: Console) -> None:
     for line in lines:
         line.rstrip()
         console.print(line, soft_wrap=True)
-
-
-def _styles(grids: Sequence[Grid], options: ConsoleOptions) -> list[str]:
-    """What the styling says, in words."""
-    cells = [cell for grid in grids for row in grid.rows for cell in row]
-    if not any(cell.bold for cell in cells):
-        return []
-    if options.is_terminal:
-        return ["Best mean bold, second underlined."]
-    return ["Best mean ends in *, second in _."]
 
 
 class _Pen:
@@ -94,8 +85,12 @@ class _Pen:
                 max((text.cell_len for text in self._column(grid, j)), default=0)
                 for j in range(len(grid.header))
             ),
-            lambda text: cell_len(self.plain(text)),
+            self.length,
         )
+
+    def length(self, text: str) -> int:
+        """Characters of a text as the stream shows it."""
+        return cell_len(self.plain(text))
 
     def table(self, fitted: Fitted) -> Iterator[Text]:
         """Title, header, rule and rows."""
@@ -127,9 +122,8 @@ class _Pen:
             yield from self.paragraph(f"In every row: {said}.")
 
     def _header(self, fitted: Fitted) -> Iterator[Text]:
-        length = self.measure(fitted.grid).length
         for texts, widths in (self._heads(fitted), self._names(fitted)):
-            cells = [header_lines(t, w, length) for t, w in zip(texts, widths, strict=True)]
+            cells = [header_lines(t, w, self.length) for t, w in zip(texts, widths, strict=True)]
             if any(texts):
                 depth = max(map(len, cells))
                 # names stand right above their columns
@@ -199,5 +193,7 @@ class _Pen:
     def _styled(
         self, text: str, *, bold: bool = False, underline: bool = False, dim: bool = False
     ) -> Text:
+        if not self.terminal:
+            return Text(text)
         style = Style(bold=bold or None, underline=underline or None, dim=dim or None)
-        return Text(text, style=style if self.terminal else "")
+        return Text(text, style=style)

@@ -52,9 +52,10 @@ _ASCII = str.maketrans(
 MEANINGS: Mapping[Sign, str] = {
     "det": "one value that holds for every seed",
     "all-equal": "the same value on every seed",
-    "partial": "some seeds failed, and those left are a biased sample, never shown as best",
-    "better": "better, after correction",
-    "worse": "worse, after correction",
+    "partial": "some seeds failed, its own or those of what it is compared with; those left are "
+    "a biased sample, never shown as best",
+    "better": "significantly better",
+    "worse": "significantly worse",
     "fragile": "significance hangs on one seed",
     "within-margin": "significant, but within the margin that does not matter",
     "not-separated": "not separated from the best",

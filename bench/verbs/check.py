@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from bench import console
-from bench.errors import MembError, Problem, nearest
+from bench.errors import MembError, Problem, StorageError, nearest
 
 if TYPE_CHECKING:
     from bench.check import BaselineChange, CheckReport
@@ -19,6 +18,8 @@ if TYPE_CHECKING:
 
 ReportFormat = Literal["rich", "markdown", "junit", "json"]
 INTERRUPTED = 130
+FILES = ("records.jsonl", "records.jsonl.gz", "manifest.json")
+"""Files of a run, each of which names its folder."""
 FORMATS: tuple[ReportFormat, ...] = get_args(ReportFormat)
 
 
@@ -57,6 +58,13 @@ class RunOptions:
         }  # fmt: skip
         return [name for name, value in named.items() if value]
 
+    def words(self) -> list[str]:
+        """What decides on the trials of a suite, as `memb run` takes it."""
+        named = {"--seeds": self.seeds, "--data-dir": self.data_dir}
+        pairs = [(name, str(value)) for name, value in named.items() if value]
+        pairs += [("--plugin", plugin) for plugin in self.plugins]
+        return [word for pair in pairs for word in pair]
+
 
 def checked_folder(
     current: str | None, options: RunOptions, *, measures: bool = False
@@ -77,7 +85,7 @@ def checked_folder(
         folder = frame.newest()
     else:
         path = Path(current)
-        in_run = path.is_file() and path.name in ("records.jsonl", "manifest.json")
+        in_run = path.is_file() and path.name in FILES
         if not in_run and not path.is_dir():
             if options.call is not None:
                 raise MembError(
@@ -95,7 +103,12 @@ def checked_folder(
 
 
 def _run(suite: str, options: RunOptions) -> Path | None:
-    """Run a suite; failed trials are the check's to judge."""
+    """Run a suite; failed trials are the check's to judge.
+
+    Raises:
+        MembError: If the suite is wrong, or the disk refuses a record: without a whole run there
+            is nothing to check.
+    """
     from bench.verbs.run import prepare, run_folder, run_suite
 
     plan = prepare(
@@ -110,7 +123,11 @@ def _run(suite: str, options: RunOptions) -> Path | None:
         cache="never" if options.fresh else "only-missing",
         plugins=tuple(plugins.loaded()),
     )
-    code = run_suite(plan, how, folder, json_=False, quiet=options.quiet)
+    alone = ["run", suite, *options.words(), "--output", str(folder)]
+    try:
+        code = run_suite(plan, how, folder, json_=False, quiet=options.quiet, alone=alone)
+    except StorageError as err:
+        raise MembError(err.problems) from err
     return None if code == INTERRUPTED else folder
 
 
@@ -247,7 +264,7 @@ def _print_reports(reports: Sequence[CheckReport], shown: Shown) -> None:
         return
     from bench.check.render import render
 
-    sys.stdout.write(render(reports, shown.format, verbose=shown.verbose))
+    console.write(render(reports, shown.format, verbose=shown.verbose))
 
 
 def _print_change(change: BaselineChange, *, json_: bool) -> None:
@@ -263,7 +280,7 @@ def _print_change(change: BaselineChange, *, json_: bool) -> None:
     lines += [f"  + {cell.name}  {_mean(cell)}" for cell in change.added]
     lines += [f"  - {cell.name}  {_mean(cell)}" for cell in change.removed]
     lines += [f"  ~ {new.name}  {_mean(old)} -> {_mean(new)}" for old, new in change.changed]
-    sys.stdout.write("".join(f"{line}\n" for line in lines))
+    console.write("".join(f"{line}\n" for line in lines))
     if not change.written:
         console.note(f"{change.path} was up to date: nothing written")
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import io
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
-from bench import console
+from bench import console, documents
 from bench.errors import MembError
 
 if TYPE_CHECKING:
@@ -124,15 +123,13 @@ def deliver(text: str, output: Path | None) -> None:
         MembError: If the file cannot be written.
     """
     if output is None:
-        sys.stdout.write(text)
+        console.write(text)
         return
     try:
-        output.write_text(text, encoding="utf-8", newline="")
+        documents.save(output, text.encode())
     except OSError as error:
-        raise MembError(
-            f"cannot write {output}: {error.strerror}",
-            help="the file's folder must exist and be writable",
-        ) from error
+        help = "name a file in a folder that exists and can be written to"
+        raise documents.refusal(error, str(output), help=help) from error
     console.note(f"wrote {output}")
 
 

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench import console
+from bench import console, documents
 from bench.errors import MembError
 
 if TYPE_CHECKING:
@@ -92,30 +89,17 @@ def write(report: Report, file: Path, *, json_: bool) -> None:
                 "--json and the page cannot both go to stdout",
                 help="name a file for the page with --output",
             )
-        sys.stdout.write(content.decode())
+        console.write(content.decode())
         return
-    _replace(file, content)
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        documents.save(file, content)
+    except OSError as err:
+        raise documents.refusal(err, "the report", place=str(file)) from err
     if json_:
         console.print_json(_summary(report, file, len(content)))
     else:
         console.note(f"wrote {file}, {len(content) / 1e6:.1f} MB: open it in any browser")
-
-
-def _replace(file: Path, content: bytes) -> None:
-    """Write under a temporary name, then rename: a page that is open is never seen half."""
-    temporary = file.with_name(f".{file.name}.{os.getpid()}")
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(content)
-        temporary.replace(file)
-    except OSError as err:
-        with contextlib.suppress(OSError):  # its folder may be what is missing
-            temporary.unlink(missing_ok=True)
-        raise MembError(
-            f"cannot write the report: {err.strerror or err}",
-            place=str(file),
-            help="name another file with --output",
-        ) from err
 
 
 def _summary(report: Report, file: Path, size: int) -> dict[str, Any]:

@@ -14,7 +14,8 @@ from bench.errors import MembError
 
 if TYPE_CHECKING:
     from bench.plan import Plan
-    from bench.runner import Options
+    from bench.runner import Options, Summary
+    from bench.running.progress import Progress
 
 
 def use_data_dir(data_dir: Path | None) -> None:
@@ -83,18 +84,32 @@ def check_device(device: str) -> None:
         raise MembError(f"--device {device}: {reason}", help="use --device cpu") from err
 
 
-def run_suite(plan: Plan, options: Options, folder: Path, *, json_: bool, quiet: bool) -> int:
-    """Run what the plan lacks and tell how it went; the exit code."""
+def run_suite(
+    plan: Plan,
+    options: Options,
+    folder: Path,
+    *,
+    json_: bool,
+    quiet: bool,
+    alone: Sequence[str] | None = None,
+) -> int:
+    """Run what the plan lacks and tell how it went; the exit code.
+
+    Args:
+        plan: What is run.
+        options: How.
+        folder: Where to.
+        json_: Whether a summary is printed, as JSON.
+        quiet: Whether no progress is shown.
+        alone: Words of the command that runs one trial again; this one's if None.
+    """
     from bench import runner
-    from bench.running.progress import KEY_DIGITS, Bar, Lines, Quiet, failures
     from bench.store import RunFolder
 
-    screen = console.stderr()
-    shown = Quiet() if quiet else Bar(screen) if screen.is_terminal else Lines(screen)
     if not quiet:
         console.note(_headline(plan, folder))
     try:
-        summary = runner.run(plan, folder, options, shown)
+        summary = runner.run(plan, folder, options, _progress(quiet=quiet))
     except KeyboardInterrupt:
         done = runner.summarise(plan, RunFolder(folder)).statuses["ok"]
         console.note(
@@ -102,6 +117,26 @@ def run_suite(plan: Plan, options: Options, folder: Path, *, json_: bool, quiet:
             f"  go on with: {_command()}"
         )
         return 130
+    _tell(summary, folder, quiet=quiet, alone=alone)
+    if json_:
+        _print_summary(summary, folder)
+    elif not quiet:
+        console.note(f"next: memb compare {folder}")
+    return summary.exit_code
+
+
+def _progress(*, quiet: bool) -> Progress:
+    """What is shown on stderr while a suite runs."""
+    from bench.running.progress import Bar, Lines, Quiet
+
+    screen = console.stderr()
+    return Quiet() if quiet else Bar(screen) if screen.is_terminal else Lines(screen)
+
+
+def _tell(summary: Summary, folder: Path, *, quiet: bool, alone: Sequence[str] | None) -> None:
+    """Tell how a run went, and of each failure how to see it alone."""
+    from bench.running.progress import KEY_DIGITS, failures
+
     counts = ", ".join(f"{n} {status}" for status, n in sorted(summary.statuses.items()))
     if not quiet:
         console.note(
@@ -112,28 +147,29 @@ def run_suite(plan: Plan, options: Options, folder: Path, *, json_: bool, quiet:
         console.note(
             f"FAILED {failure.cell}, {failure.where}: {failure.what}\n"
             f"  help: rerun that trial alone with  "
-            f"{_command('--trial', failure.trial_key[:KEY_DIGITS], '--debug')}"
+            f"{_command('--trial', failure.trial_key[:KEY_DIGITS], '--debug', words=alone)}"
         )
-    if json_:
-        console.print_json({
-            "schema": "memb-run/1", "folder": str(folder), "trials": summary.n_trials,
-            "cached": summary.n_cached, "statuses": dict(summary.statuses),
-            "failures": [{k: r[k] for k in ("trial_key", "label", "task_label", "seed", "status",
-                                            "message")} for r in summary.failures],
-            "wall_s": round(summary.wall_s, 3), "exit_code": summary.exit_code,
-        })  # fmt: skip
-    elif not quiet:
-        console.note(f"next: memb compare {folder}")
-    return summary.exit_code
 
 
-def _command(*more: str) -> str:
-    """This command line with more words, without those that would start over."""
-    words = [word for word in _kept(sys.argv[1:]) if word not in ("--fresh", *more)]
-    return shlex.join(["memb", *words, *more])
+def _print_summary(summary: Summary, folder: Path) -> None:
+    """Print how a run went, as JSON."""
+    console.print_json({
+        "schema": "memb-run/1", "folder": str(folder), "trials": summary.n_trials,
+        "cached": summary.n_cached, "statuses": dict(summary.statuses),
+        "failures": [{k: r[k] for k in ("trial_key", "label", "task_label", "seed", "status",
+                                        "message")} for r in summary.failures],
+        "wall_s": round(summary.wall_s, 3), "exit_code": summary.exit_code,
+    })  # fmt: skip
 
 
-def _kept(words: list[str]) -> Iterator[str]:
+def _command(*more: str, words: Sequence[str] | None = None) -> str:
+    """A command line, by default this one, with more words, without any that would start over."""
+    given = sys.argv[1:] if words is None else words
+    kept = [word for word in _kept(given) if word not in ("--fresh", *more)]
+    return shlex.join(["memb", *kept, *more])
+
+
+def _kept(words: Sequence[str]) -> Iterator[str]:
     """The words but ``--cache POLICY``: going on is the default."""
     previous = ""
     for word in words:

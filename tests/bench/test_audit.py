@@ -27,6 +27,7 @@ LONG = {
     "hmem-adaptive",
     "hmem-chrc",
     "hmem-multiscale",
+    "hmem-snma",
     "hmem-v1",
     "mir",
     "ogd-head",

@@ -320,7 +320,7 @@ def test_a_plan_describes_itself_in_plain_json(tmp_path: Path) -> None:
     assert told["memory_params"]["decay"] == 1.0
 
 
-HUNDREDS_OF_CELLS = ("associative-all", "etth1", "etth1-full", "hmem-ablation", "drift")
+HUNDREDS_OF_CELLS = ("associative-all", "etth1-full")
 
 
 @pytest.mark.parametrize(

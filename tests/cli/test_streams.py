@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -198,3 +199,37 @@ def test_the_module_can_be_run_as_a_program() -> None:
         check=True,
     )
     assert done.stdout.startswith("memb ")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="takes a device that is always full")
+@pytest.mark.parametrize(
+    "words",
+    [("compare", "RUN"), ("compare", "RUN", "--json"), ("list",), ("report", "RUN", "-o", "-")],
+)
+def test_a_full_disk_behind_stdout_is_said_as_such(words: tuple[str, ...], small_run: Path) -> None:
+    more = ["--no-figures"] if words[0] == "report" else []
+    given = [str(small_run) if word == "RUN" else word for word in words]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "cli", *given, *more],
+            env=environment(), stdout=full, stderr=subprocess.PIPE, text=True, timeout=120,
+            check=False,
+        )  # fmt: skip
+    assert done.returncode == 3
+    assert done.stderr.startswith("error: cannot write to stdout: No space left on device")
+    assert "Exception ignored" not in done.stderr and "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("words", [("compare", "--format", "markdown"), ("report", "--no-figures")])
+def test_an_output_that_is_a_pipe_is_written_to_and_not_replaced(
+    words: tuple[str, ...], memb: Memb, small_run: Path, tmp_path: Path
+) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    got: list[str] = []
+    reader = threading.Thread(target=lambda: got.append(pipe.read_text()), daemon=True)
+    reader.start()
+    done = memb(words[0], small_run, *words[1:], "-o", pipe)
+    reader.join(timeout=30)
+    assert (done.code, done.out, len(got)) == (0, "", 1)
+    assert "linear-assoc" in got[0]

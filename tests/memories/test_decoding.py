@@ -109,7 +109,13 @@ def test_linear_associator_decodes_what_the_mean_of_both_formulas_says(
         ("sdm", {"locations": 63}, [32, 64, 128, 256, 512], [1, 0.99, 0.88, 0.53, 0.18]),
         ("sdm", {"locations": 252}, [64, 128, 256, 512, 1024], [1, 1, 1, 0.92, 0.6]),
         ("hrr", {"width": 4096}, [32, 64, 128, 256, 512], [1, 1, 0.97, 0.67, 0.28]),
-        ("hrr", {"width": 16384}, [64, 128, 256, 512], [1, 1, 1, 0.95]),
+        pytest.param(
+            "hrr",
+            {"width": 16384},
+            [64, 128, 256, 512],
+            [1, 1, 1, 0.95],
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_accuracy_at_equal_state_is_that_of_the_reference_table(

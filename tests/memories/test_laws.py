@@ -32,7 +32,10 @@ def assert_same(state: State, expected: State, relative: float = 0.0) -> None:
 
 
 @pytest.mark.parametrize("case", COMPOSING, ids=lambda case: case.id)
-@pytest.mark.parametrize(("dtype", "relative"), [(torch.float32, 1e-5), (torch.float64, 1e-10)])
+@pytest.mark.parametrize(
+    ("dtype", "relative"),
+    [pytest.param(torch.float32, 1e-5, marks=pytest.mark.slow), (torch.float64, 1e-10)],
+)
 @settings(max_examples=7, deadline=None, derandomize=True)
 @given(n=st.integers(0, 30), cuts=st.tuples(st.integers(0, 30), st.integers(0, 30)))
 def test_writing_in_parts_equals_writing_at_once(

@@ -45,7 +45,7 @@ def matched(n):
     "params",
     [
         {"events": 20},
-        {"events": 200},
+        pytest.param({"events": 200}, marks=pytest.mark.slow),
         {"events": 60, "order": "chronological", "time_code": "fourier"},
         {"events": 60, "distribution": "uniform", "universe": 40},
         {"events": 40, "dim": 128, "episodes": 2, "validation_episodes": 2},
@@ -126,7 +126,7 @@ def test_slots_for_200_events_do_so_too_and_a_single_read_falls_with_the_matches
         assert 0.5 < metric(superposed, "f1") < 0.85
 
 
-@pytest.mark.parametrize("memory", ["linear-assoc", "delta"])
+@pytest.mark.parametrize("memory", ["linear-assoc", pytest.param("delta", marks=pytest.mark.slow)])
 def test_matrices_are_of_use_at_20_events_and_collapse_at_200(memory):
     few = run(cell(memory, "episodic-events", SMALL), range(3))
     many = run(cell(memory, "episodic-events", {"events": 200}), range(3))

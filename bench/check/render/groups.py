@@ -35,19 +35,6 @@ def group(found: CellVerdict) -> Group:
     return found.verdict
 
 
-def is_alarm(found: CellVerdict, report: CheckReport) -> bool:
-    """Whether a cell makes the check exit with 1: a regression, or any change in exact mode."""
-    if not found.gates:
-        return False
-    changed = found.detail == "changed" and not report.policy.allow_improvement
-    return found.verdict == "regressed" or changed
-
-
-def is_open(found: CellVerdict) -> bool:
-    """Whether a cell that counts for the exit code is neither ok nor regressed."""
-    return found.gates and found.verdict == "inconclusive"
-
-
 def is_quiet(found: CellVerdict) -> bool:
     """Whether a cell is counted rather than listed."""
     return found.detail in QUIET and not (found.gates and found.verdict != "ok")

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from xml.etree import ElementTree as xml
 
 from bench.check.model import CellVerdict, CheckReport
-from bench.check.render.groups import group, in_order, is_alarm, is_open, labels
+from bench.check.render.groups import group, in_order, labels
 from bench.check.run import place
 
 ILLEGAL = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -99,13 +99,13 @@ def _case(
 
 def _outcome(found: CellVerdict, report: CheckReport) -> tuple[str, str] | None:
     """The element of a case and its type; None where it passes."""
-    if is_alarm(found, report):
+    if found.is_alarm(report.policy):
         if group(found) == "missing or failed":
             return "error", found.detail
         return "failure", "regression" if found.verdict == "regressed" else "change"
     if found.verdict == "ok":
         return None
-    if is_open(found) and report.policy.fail_on == "inconclusive":
+    if found.is_open and report.policy.fail_on == "inconclusive":
         return "failure", "inconclusive"
     return "skipped", ""
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from bench.check.model import CheckReport, Detail, Source, exit_code
-from bench.check.render.groups import GROUPS, collapsed, counts, group, is_alarm, is_open
+from bench.check.render.groups import GROUPS, collapsed, counts, group
 
 HASH_DIGITS = 12
 """Digits of a commit or of a machine's identity that are shown."""
@@ -30,7 +30,7 @@ def headline(reports: Sequence[CheckReport]) -> str:
         group(one)
         for report in reports
         for one in report.cells
-        if is_alarm(one, report) or is_open(one)
+        if one.is_alarm(report.policy) or one.is_open
     )
     told = [f"{found[name]} {name}" for name in GROUPS if found[name]]
     if not code or code == 3:

@@ -2,8 +2,6 @@
 
 // Everything can be read without this script: it sorts, filters, and unpacks figures and files.
 
-const NUMBER = /^[+\u2212-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?/i;
-
 function announce(text) {
   document.getElementById("announcements").textContent = text;
 }
@@ -14,14 +12,9 @@ function all(selector, root = document) {
 
 // sorting
 
-// A number where there is one: holes and failures have none and stay last in either direction.
+// Cells without a number, such as failures, come last in either direction.
 function numberOf(cell) {
-  if ("value" in cell.dataset) return Number(cell.dataset.value);
-  const text = cell.textContent.trim();
-  const found = text.replace(/^</, "").match(NUMBER);
-  if (!found) return NaN;
-  const value = Number(found[0].replace("\u2212", "-"));
-  return text.startsWith("<") ? value * (1 - 1e-9) : value;
+  return "value" in cell.dataset ? Number(cell.dataset.value) : NaN;
 }
 
 function compared(column, numeric, direction) {

@@ -11,16 +11,23 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bench.check import Policy, update
+from bench.check import Policy, check, update
 from bench.check.model import CellVerdict, CheckReport
 from bench.plan import DTYPE
 from bench.store import MANIFEST_SCHEMA, RECORD_SCHEMA
+from tests.bench.stats.worked import B
 
 PROVENANCE: dict[str, Any] = {
     "memb": "0.1.0", "python": "3.11.7", "torch": "2.13.0", "numpy": "2.4.6",
     "git": {"commit": "c0ffee", "dirty": False}, "cpu": "Abacus 1", "cores": 4, "device": "cpu",
     "threads": 1, "dtype": DTYPE, "command": ["memb"],
 }  # fmt: skip
+
+
+Values = Sequence[float | str | None]
+"""Of each seed a value, the status that it failed with, or None where it never ran."""
+FIVE = [float(value) for value in B]
+"""Losses of five seeds."""
 
 
 @dataclass(frozen=True)
@@ -163,3 +170,23 @@ def verdict_of(report: CheckReport, label: str, metric: str = "mse") -> CellVerd
     """The verdict on the one cell of a memory and metric."""
     (found,) = [c for c in report.cells if (c.cell.label, c.cell.metric) == (label, metric)]
     return found
+
+
+def held(
+    folder: Path,
+    before: dict[str, Values],
+    now: dict[str, Values],
+    *,
+    metric: Kind | Sequence[Kind] = MSE,
+    baseline: dict[str, Any] | None = None,
+    row: dict[str, Any] | None = None,
+    **policy: Any,
+) -> CheckReport:
+    """The report of a run of these values by label against a baseline of others."""
+    first, second = RunBuilder(), RunBuilder()
+    for builder, rows in ((first, before), (second, now)):
+        for label, values in rows.items():
+            builder.row(label, values, metric=metric, **(row or {}))
+    file = first.baseline(folder, **(baseline or {}))
+    (report,) = check(second.write(folder / "now"), [file], Policy(**policy))
+    return report

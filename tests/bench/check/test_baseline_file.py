@@ -16,7 +16,7 @@ from bench.check import Policy, check, update
 from bench.check.baseline import dumped, load, write
 from bench.errors import MembError
 from bench.tolerances import Tolerance
-from tests.bench.check.runs import ACCURACY, MSE, Kind, RunBuilder
+from tests.bench.check.runs import ACCURACY, CURVE, MSE, Kind, RunBuilder
 
 FIVE = [0.405, 0.417, 0.397, 0.409, 0.418]
 TIMES = {
@@ -178,6 +178,21 @@ def test_a_meta_trained_row_is_not_its_untrained_self(tmp_path: Path) -> None:
     assert {cell.memory for cell in cells} == {"m"}
 
 
+def test_a_tuned_row_is_not_the_one_with_a_fixed_setting(tmp_path: Path) -> None:
+    run = RunBuilder().row("m", FIVE).row("m@tuned", [0.1, 0.2, 0.3])
+    run.plan[-1]["tune"] = {"decay": [0.9, 1.0]}
+    assert len({cell.cell_id for cell in load(run.baseline(tmp_path)).cells}) == 2
+
+
+def test_a_curve_of_a_memory_that_failed_throughout_is_refused_too(tmp_path: Path) -> None:
+    """No trial of it says that it has a curve: the others of its task point do."""
+    metrics = [MSE, CURVE]
+    run = RunBuilder().row("m", FIVE, metric=metrics).row("n", ["oom"] * 5, metric=metrics)
+    asked = Policy(metrics=("acc_by_load",))
+    with pytest.raises(MembError, match="n on recall: acc_by_load at 64: oom: it broke"):
+        update(run.write(tmp_path / "run"), tmp_path / "b.json", asked)
+
+
 def test_renaming_a_memory_or_the_suite_keeps_every_cell(tmp_path: Path) -> None:
     file = RunBuilder().row("m", FIVE).baseline(tmp_path)
     now = RunBuilder(suite="other").row("m@renamed", FIVE)
@@ -242,6 +257,10 @@ def first_cell(change: Callable[[dict[str, Any]], Any]) -> Change:
     return lambda read: change(read["cells"][0])
 
 
+def timed(**repeats: list[float]) -> Change:
+    return lambda read: read["cells"][4].update(repeats=repeats)
+
+
 @pytest.mark.parametrize(
     ("damage", "said"),
     [
@@ -250,6 +269,8 @@ def first_cell(change: Callable[[dict[str, Any]], Any]) -> Change:
         (lambda read: read.update(cells={}), "key 'cells': {} is not of its type"),
         (lambda read: read["policy"].update(alpha="x"), "policy"),
         (lambda read: read["policy"].update(alpha=0.7), "policy.alpha"),
+        (lambda read: read["policy"].update(correction="bh"), "'bh' is none of holm"),
+        (lambda read: read["policy"].update(metrics=[1]), "key 'metrics': 1"),
         (lambda read: read["cells"].append(3), "cells[6]"),
         (lambda read: read["cells"].append(read["cells"][0]), "stands twice"),
         (first_cell(lambda cell: cell.pop("metric")), "key 'metric': missing"),
@@ -258,8 +279,21 @@ def first_cell(change: Callable[[dict[str, Any]], Any]) -> Change:
         (first_cell(lambda cell: cell.update(resolution=True)), "True is not a number"),
         (first_cell(lambda cell: cell.update(values={"one": 1})), "'one' is no seed"),
         (first_cell(lambda cell: cell.update(values={"1": "x"})), "cells[0].values"),
+        (first_cell(lambda cell: cell.update(values={"00": 1})), "'00' is no seed"),
+        (first_cell(lambda cell: cell.update(values={"٣": 1})), "'٣' is no seed"),
+        (first_cell(lambda cell: cell.update(values={"0": 10**400})), "is not a number"),
+        (first_cell(lambda cell: cell.update(values={})), "key 'values': no seed"),
+        (first_cell(lambda cell: cell.update(values={"null": 1, "0": 1})), "'null' among seeds"),
+        (first_cell(lambda cell: cell.update(values={"null": None})), "seed null needs a value"),
+        (first_cell(lambda cell: cell.update(failures={"null": "oom"})), "seed null needs"),
+        (first_cell(lambda cell: cell.update(failures={"7": "oom"})), "seed 7 needs a value"),
+        (first_cell(lambda cell: cell.update(resolution=-1)), "-1 is not at least 0"),
         (first_cell(lambda cell: cell["tolerance"].update(rel=-1)), "at least 0"),
+        (first_cell(lambda cell: cell["tolerance"].update(exact_rtol=-1)), "at least 0"),
         (first_cell(lambda cell: cell.update(repeats={"raw": []})), "key 'calibrated': missing"),
+        (timed(raw=[], calibrated=[]), "as many raw times as calibrated ones"),
+        (timed(raw=[1.0], calibrated=[1.0, 2.0]), "as many raw times as calibrated ones"),
+        (timed(raw=[1.0], calibrated=[0.0]), "above 0"),
     ],
 )
 def test_a_damaged_baseline_is_refused_with_the_place(
@@ -275,14 +309,31 @@ def test_a_damaged_baseline_is_refused_with_the_place(
     assert "baseline.json" in str(error.value)
 
 
-@pytest.mark.parametrize("text", ["", "[1]", '{"schema": NaN}', "nonsense"])
+@pytest.mark.parametrize("text", ["", "[1]", '{"schema": NaN}', "nonsense", "[" * 100_000])
 def test_what_is_no_baseline_is_refused(text: str, tmp_path: Path) -> None:
+    """Neither to check against nor to be overwritten, and the remedy works for both."""
     file = tmp_path / "baseline.json"
     file.write_text(text, encoding="utf-8")
-    with pytest.raises(MembError, match=r"not a baseline|schema None"):
+    with pytest.raises(MembError, match=r"not a baseline|schema None") as error:
         load(file)
+    assert "delete it and write it anew with --update-baseline" in str(error.value)
+    run = builder().write(tmp_path / "run")
+    with pytest.raises(MembError, match=r"not a baseline|schema None"):
+        update(run, file)
+    assert file.read_text(encoding="utf-8") == text
+    file.unlink()
+    assert update(run, file).written
     file.write_bytes(b"\xff\xfe")
     with pytest.raises(MembError, match="cannot read the baseline"):
+        load(file)
+
+
+def test_a_key_that_a_merge_left_twice_is_refused(tmp_path: Path) -> None:
+    """JSON readers keep the last one in silence: here the worse of two baselines."""
+    file = RunBuilder().row("m", FIVE).baseline(tmp_path)
+    text = file.read_text(encoding="utf-8")
+    file.write_text(text.replace('"0": 0.405', '"0": 0.405, "0": 0.9'), encoding="utf-8")
+    with pytest.raises(MembError, match="key '0' stands twice"):
         load(file)
 
 

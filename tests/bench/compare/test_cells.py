@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from types import SimpleNamespace
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -13,6 +14,7 @@ import pytest
 from bench.compare import Comparison, Row, Section, compare, records
 from bench.compare.records import TaskPoint
 from bench.errors import MembError
+from bench.tables import render
 from tests.bench.frames import ACCURACY, MSE, FrameBuilder, Metric
 
 FIVE = [0.40, 0.42, 0.39, 0.41, 0.43]
@@ -63,6 +65,8 @@ def test_one_lost_seed_makes_a_cell_partial_and_is_named(status: str) -> None:
         (["missing"] * 3, "missing"),
         (["skipped"] * 3, "skipped"),
         (["missing", "oom", "missing"], "failed"),
+        (["skipped", "oom", "skipped"], "failed"),
+        (["skipped", "skipped", "missing"], "missing"),
     ],
 )
 def test_a_cell_without_values_says_why(values: list[str], state: str) -> None:
@@ -128,6 +132,19 @@ def test_a_task_of_which_nothing_is_known_has_a_table_that_names_the_failure() -
     assert found.contrasts == ()
 
 
+def test_a_task_that_no_trial_has_reached_is_missing_and_not_said_to_fit_nobody() -> None:
+    """As in a run that was interrupted, or has yet to begin."""
+    builder = FrameBuilder().cell("a", [0.4, 0.5, 0.6]).cell("b", [0.5, 0.5, 0.7])
+    for label in ("a", "b"):
+        never = ["missing"] * 3
+        builder.cell(label, never, task="later", metric=Metric(""), message="never ran")
+    comparison = compare(builder.frame())
+    later = comparison.sections[-1]
+    assert (later.task_label, later.metric) == ("later", "")
+    assert [row.state for row in later.rows] == ["missing", "missing"]
+    assert "missing: a, b on later: never ran." in comparison.notes
+
+
 def test_deterministic_cells_have_one_value_and_no_spread() -> None:
     frame = (
         FrameBuilder()
@@ -166,6 +183,14 @@ def test_best_and_second_best_are_named_by_direction() -> None:
 def test_tied_bests_all_stand_out_and_none_is_second() -> None:
     frame = FrameBuilder().cell("a", [0.3, 0.4]).cell("b", [0.4, 0.3]).cell("c", [0.5, 0.6]).frame()
     assert [r.standing for r in section(compare(frame)).rows] == ["best", "best", ""]
+
+
+def test_means_that_differ_by_rounding_tie() -> None:
+    """A part in 1e13 is no difference, one in 1e11 is."""
+    for step, standings in ((1e-13, ["best", "best"]), (1e-11, ["best", "second"])):
+        builder = FrameBuilder().cell("a", [0.5, 0.5, 0.5]).cell("b", [0.5 * (1 + step)] * 3)
+        found = section(compare(builder.frame()))
+        assert [row.standing for row in found.rows] == standings
 
 
 def test_a_partial_cell_is_never_the_best() -> None:
@@ -323,3 +348,28 @@ def test_points_of_a_curve_that_nobody_asked_for_are_not_read(
     assert Counter(read[0]) == {("mse", -1.0): 5, ("mse_windowed", 1.0): 5, ("write_us", 256.0): 1}
     asked = compare(built.frame(), metrics=["mse_windowed"])
     assert [(s.metric, s.x) for s in asked.sections] == [("mse_windowed", x) for x in (1, 2, 3)]
+
+
+@pytest.mark.parametrize(
+    "asked", [{}, {"all_metrics": True}, {"metrics": ["curve"]}, {"metrics": ["note", "write_us"]}]
+)
+def test_rows_that_no_section_takes_may_as_well_be_there(
+    monkeypatch: pytest.MonkeyPatch, asked: dict[str, Any]
+) -> None:
+    curve, note = Metric("curve", primary=False), Metric("note", primary=False)
+    built = FrameBuilder()
+    for label, values in {"delta": FIVE, "ring": [1.0, "error", 2.0, math.nan, "oom"]}.items():
+        built.cell(label, values).cell(label, FIVE, metric=note, seeds=range(5, 10))
+        built.cell(label, values, metric=curve, x=1.0).cell(label, FIVE, metric=curve, x=2.0)
+        built.cell(label, [7.0], metric=Metric("write_us", kind="perf"), x=1.0, seeds=[None])
+    frame = built.frame()
+    few = render(compare(frame, **asked), "json")
+    read: list[int] = []
+
+    def all_of_them(self: Any, given: pd.DataFrame) -> pd.DataFrame:
+        read.append(len(given))
+        return given
+
+    monkeypatch.setattr("bench.compare.cells.Wanted.among", all_of_them)
+    assert render(compare(frame, **asked), "json") == few
+    assert read == [len(frame)]

@@ -7,7 +7,7 @@ import pytest
 
 from bench.compare import Comparison, Contrast, compare
 from bench.stats.corrections import adjust
-from tests.bench.frames import ACCURACY, FrameBuilder, Metric
+from tests.bench.frames import ACCURACY, FrameBuilder
 from tests.bench.stats.worked import A, B
 
 REFERENCE = B.tolist()
@@ -214,14 +214,6 @@ def test_identical_memories_tie() -> None:
     assert (found.p_raw, found.verdict, found.difference) == (1.0, "n.s.", 0.0)
 
 
-def test_resolution_of_the_metric_enters_the_test() -> None:
-    coarse = Metric("accuracy", "higher", bounds=(0.0, 1.0), resolution=0.05)
-    values = [0.80, 0.85, 0.90]
-    builder = FrameBuilder().cell("ref", values, metric=coarse)
-    found = contrast(compare(builder.cell("a", [0.85, 0.90, 0.955], metric=coarse).frame()), "a")
-    assert found.sd == pytest.approx(0.05 / 6**0.5)
-
-
 def test_an_equivalence_margin_can_be_met_or_not() -> None:
     frame = FrameBuilder().cell("ref", REFERENCE).cell("near", NEAR).frame()
     assert contrast(compare(frame), "near").verdict == "n.s."
@@ -308,6 +300,15 @@ def test_vs_best_marks_what_is_not_separated() -> None:
     comparison = compare(builder.frame(), mode="vs-best")
     assert contrast(comparison, "near").marks == ("not-separated",)
     assert contrast(comparison, "far").marks == ("worse",)
+
+
+def test_vs_best_never_marks_a_partial_memory_as_close_to_the_best() -> None:
+    builder = FrameBuilder().cell("best", [x - 0.001 for x in NEAR])
+    builder.cell("near", REFERENCE).cell("partial", [*REFERENCE[:4], "oom"])
+    comparison = compare(builder.frame(), mode="vs-best")
+    assert contrast(comparison, "near").marks == ("not-separated",)
+    assert contrast(comparison, "partial").verdict == "n.s."
+    assert contrast(comparison, "partial").marks == ("partial",)
 
 
 def test_vs_best_marks_nothing_where_nothing_could_be_separated() -> None:

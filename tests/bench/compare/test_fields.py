@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from bench.compare import compare
-from bench.compare.fields import components, meeting
+from bench.compare.fields import apart, components, meeting
 from tests.bench.compare.suite_frames import frame_of
 from tests.bench.frames import ACCURACY, FrameBuilder, Metric
 
@@ -59,9 +59,7 @@ def test_memories_linked_by_a_third_are_one_component() -> None:
     (group,) = components(found.sections, found.labels)
     assert group.labels == ("a", "b", "c")
     assert found.overall == ()  # b alone meets all three, and no task has all three memories
-    assert (
-        "No ranks over tasks: too few memories meet on all of recall, drift, when." in found.notes
-    )
+    assert "No ranks over tasks: too few memories meet on all tasks." in found.notes
 
 
 def test_unranked_rows_do_not_enter() -> None:
@@ -82,8 +80,8 @@ def test_tasks_of_one_block_are_one_row_unless_asked_otherwise() -> None:
     found = compare(frame_of(tasks, blocks=blocks))
     assert found.overall == ()
     assert (
-        "No ranks over tasks: etth1[horizon=24], etth1[horizon=96] are one block, etth1, and count "
-        "once; --rows task ranks them each."
+        "No ranks over tasks: all tasks are one block, etth1, and count once; --rows task ranks "
+        "them each."
     ) in found.notes
     assert scopes(frame_of(tasks, blocks=blocks), rows="task") == [
         ("all", {"a", "b"}, tuple(tasks))
@@ -113,3 +111,16 @@ def test_costs_and_untested_metrics_do_not_enter() -> None:
     found = compare(builder.frame(), all_metrics=True)
     assert {metric for _, metric in found.overall[0].tasks} == {"mse"}
     assert [meeting(s) for s in found.sections if s.metric == "floats"] == [(), ()]
+
+
+def test_sections_without_a_common_memory_are_apart_until_one_bridges_them() -> None:
+    builder = FrameBuilder()
+    for task, labels in (("a", "uv"), ("b", "xy"), ("c", "uw"), ("d", "yz")):
+        for label in labels:
+            builder.cell(label, FIVE, task=task)
+    builder.cell("x", SKIPPED, task="a")  # planned there and unfit: no bridge
+    split = apart(compare(builder.frame()).sections)
+    assert [[section.task_label for section in own] for own in split] == [["a", "c"], ["b", "d"]]
+    builder.cell("u", FIVE, task="d")
+    (joined,) = apart(compare(builder.frame()).sections)
+    assert [section.task_label for section in joined] == ["a", "b", "c", "d"]

@@ -45,6 +45,27 @@ def test_failures_are_named_by_seed_status_and_message() -> None:
     assert "Cells: 2 complete, 1 partial." in text
 
 
+def test_cells_that_miss_the_same_share_a_sentence() -> None:
+    builder = FrameBuilder()
+    for task in ("recall[k=1]", "recall[k=2]", "drift"):
+        builder.cell("ref", FIVE, task=task)
+        for label in ("a", "b"):
+            gone = task != "drift"
+            values = ["skipped"] * 5 if gone else OTHER
+            builder.cell(label, values, task=task, message="needs times" if gone else "")
+        builder.cell("c", [*OTHER[:3], "oom", "oom"], task=task, message="no room")
+    lines = notes(builder).splitlines()
+    assert "skipped: a, b on recall[..] (both): needs times." in lines
+    assert "partial: c on every task: seeds 3, 4 (oom: no room)." in lines
+    assert "Cells: 5 complete, 3 partial, 4 skipped." in lines
+
+
+def test_a_cell_without_any_value_names_no_seeds() -> None:
+    builder = two().cell("b", ["error"] * 5, message="division by zero")
+    assert "failed: b on recall: error: division by zero.\n" in notes(builder)
+    assert "missing: c on recall.\n" in notes(two().cell("c", ["missing"] * 5))
+
+
 def test_extended_seeds_are_confessed() -> None:
     assert "Seeds were added after results were seen" in notes(two(), {"seeds_extended": True})
     assert "Seeds were added" not in notes(two())
@@ -79,6 +100,13 @@ def test_a_bootstrap_of_few_seeds_is_refused_in_words() -> None:
 def test_a_bootstrap_below_ten_seeds_states_its_coverage() -> None:
     assert "cover about 85-90%, not 95%" in notes(two(), ci="percentile")
     assert "cover about" not in notes(two())
+
+
+def test_a_bootstrap_says_where_intervals_are_welchs_instead() -> None:
+    assert "Differences without pairs have Welch's t interval." in notes(
+        two(), ci="bca", unpaired=True
+    )
+    assert "Welch's t interval" not in notes(two(), ci="bca")
 
 
 def test_anticorrelated_pairs_raise_the_question_of_alignment() -> None:

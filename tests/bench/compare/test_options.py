@@ -107,9 +107,16 @@ def test_all_wrong_choices_are_reported_at_once() -> None:
     assert text.startswith("2 problems")
 
 
-@pytest.mark.parametrize("alpha", [0.0, 1.0, -0.1, float("nan")])
+@pytest.mark.parametrize("alpha", [0.0, 1e-300, 0.5, 1.0, -0.1, float("nan")])
 def test_alpha_must_be_a_level(alpha: float) -> None:
-    assert "alpha must be between 0 and 1" in refusal(frame(), alpha=alpha)
+    assert "alpha must be between 1e-09 and 0.5" in refusal(frame(), alpha=alpha)
+
+
+@pytest.mark.parametrize("alpha", [1e-9, 0.499])
+def test_the_smallest_and_the_largest_level_can_be_worked_with(alpha: float) -> None:
+    for found in (compare(frame(), alpha=alpha, test=test) for test in ("t", "signflip")):  # type: ignore[arg-type]
+        for section in found.sections:
+            assert all(contrast.p_adjusted is not None for contrast in section.contrasts)
 
 
 def test_an_empty_selection_is_refused() -> None:

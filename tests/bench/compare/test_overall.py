@@ -406,6 +406,8 @@ def test_seeds_planned_apart_leave_means_and_no_interval() -> None:
     improvement = by_label(found)["b"].improvement
     assert improvement is not None
     assert (improvement.value, improvement.interval) == (1.0, None)
+    reference = by_label(found)[found.reference or ""]
+    assert reference.improvement is None  # it does not compete with itself
 
 
 def test_the_share_of_seeds_won_lies_within_its_interval_where_seeds_agree() -> None:

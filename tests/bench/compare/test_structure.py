@@ -20,6 +20,9 @@ VALUES = {
 }
 
 
+C = [0.505, 0.518, 0.499, 0.510, 0.517]
+
+
 def frame(values: dict[str, list[float | str]] | None = None) -> pd.DataFrame:
     builder = FrameBuilder()
     for label, found in (values or VALUES).items():  # type: ignore[union-attr]
@@ -50,6 +53,39 @@ def test_adding_a_memory_never_changes_the_raw_p_of_others() -> None:
     few = {label: VALUES[label] for label in ("ref", "a", "b")}
     before, after = by_pair(compare(frame(few))), by_pair(compare(frame()))
     assert all(after[pair].p_raw == contrast.p_raw for pair, contrast in before.items())
+
+
+FAILURES = st.lists(
+    st.tuples(st.integers(0, 1), st.integers(0, 3), st.integers(0, 4)), min_size=1, max_size=12
+)
+"""Which trials fail: task, memory, seed."""
+
+
+@given(FAILURES, st.sampled_from(["holm", "bh", "hommel", "bonferroni"]), st.booleans())
+@settings(max_examples=25, deadline=None)
+def test_failures_never_make_a_claim_elsewhere_easier(
+    failures: list[tuple[int, int, int]], correction: str, whole_tasks: bool
+) -> None:
+    """Whatever fails, adjusted p of the pairs that lack nothing is never smaller than without."""
+    whole = frame({label: values for label, values in VALUES.items() if label != "c"} | {"c": C})
+    broken = whole.copy()
+    broken.attrs = whole.attrs
+    tasks, labels = list(whole["task_label"].unique()), list(VALUES)
+    for task, label, seed in failures:
+        lost = broken["task_label"] == tasks[task]
+        if not whole_tasks:
+            lost &= (broken["label"] == labels[label]) & (broken["seed"] == seed)
+        broken.loc[lost, ["status", "value"]] = ["oom", np.nan]
+        if whole_tasks:  # then not even its metric is known
+            broken.loc[lost, ["metric", "primary"]] = ["", False]
+    options = {"reference": "ref", "mode": "all-pairs", "correction": correction}
+    before, after = (by_pair(compare(f, **options)) for f in (whole, broken))  # type: ignore[arg-type]
+    for pair, contrast in after.items():
+        intact = before[pair]
+        if contrast.n == intact.n:
+            assert contrast.p_raw == intact.p_raw
+            assert contrast.p_adjusted is not None and intact.p_adjusted is not None
+            assert contrast.p_adjusted >= intact.p_adjusted - 1e-15
 
 
 @given(st.floats(0.01, 100), st.floats(-10, 10))

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy import stats
 
 import bench
 from bench.compare import Comparison, Contrast, compare
@@ -222,6 +223,7 @@ def test_where_no_losses_are_stored_nothing_is_tested(tmp_path: Path) -> None:
 def test_a_forecaster_without_losses_beside_others_is_named(tmp_path: Path) -> None:
     found = run(tmp_path).forecaster("clear", CLEAR).forecaster("bare", CLEAR, series=None)
     comparison = compared(found)
+    assert [(f.m, f.failed) for f in comparison.time_families] == [(2, 1)]  # with p = 1
     bare = contrasts(comparison)["bare"]
     assert (time_of(bare).gap, bare.verdict, bare.marks) == ("not stored", "untested", ())
     assert contrasts(comparison)["clear"].verdict == "better"
@@ -275,7 +277,7 @@ def test_data_of_their_own_leave_claims_to_the_seeds(tmp_path: Path) -> None:
     lucky = contrasts(comparison)["lucky"]
     assert (lucky.time, lucky.verdict, comparison.own_series) == (None, "better", ("drift",))
     assert (
-        "On drift every seed has a series of its own: claims there rest on seeds alone."
+        "On drift each seed has a series of its own: claims there rest on seeds alone."
     ) in comparison.notes
     assert not any("time p" in note for note in comparison.notes)
 
@@ -360,6 +362,17 @@ def test_equivalence_takes_both_intervals(tmp_path: Path) -> None:
     lucky = by_label["lucky"]
     assert lucky.equivalence is not None and lucky.equivalence.equivalent
     assert (time_of(lucky).equivalent, lucky.verdict) == (False, "n.s.")
+
+
+def test_equivalence_over_time_is_judged_by_the_ninety_percent_interval(tmp_path: Path) -> None:
+    """As two one-sided tests at 5%: |mean| + t_{.95, df} error has to lie within the margin."""
+    found = run(tmp_path).forecaster("near", beside(FROZEN, 0.0005, over_time=0.05))
+    decision = time_of(contrasts(compared(found))["near"]).decision
+    assert decision is not None and decision.error is not None
+    limit = abs(decision.mean) + stats.t.ppf(0.95, decision.df) * decision.error
+    for margin, within in ((1.01 * limit, True), (0.99 * limit, False)):
+        near = contrasts(compared(found, margins={"mse": margin}))["near"]
+        assert time_of(near).equivalent is within
 
 
 def test_the_group_not_separated_from_the_best_takes_both(tmp_path: Path) -> None:

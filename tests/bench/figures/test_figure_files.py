@@ -16,9 +16,19 @@ from PIL import Image
 from bench import figures
 from bench.compare import compare
 from bench.errors import MembError
-from bench.figures.drawing import Drawing, blank, finished, seeds, slug
+from bench.figures.drawing import (
+    MARGIN,
+    PNG_DPI,
+    Drawing,
+    blank,
+    finished,
+    seeds,
+    slug,
+)
+from bench.figures.style import house
 from bench.figures.writing import write
 from tests.bench.figures.runs import capacity, compared, states
+from tests.bench.frames import ACCURACY
 
 
 @pytest.fixture(scope="module")
@@ -148,3 +158,32 @@ def test_counts_of_seeds_in_words() -> None:
     assert [seeds(n) for n in ([], [1], [5, 5], [3, 5])] == [
         "no seeds", "n = 1 seed", "n = 5 seeds", "n = 3 to 5 seeds",
     ]  # fmt: skip
+
+
+def test_a_letter_that_the_font_lacks_is_said_in_the_caption_without_a_warning() -> None:
+    japanese = [0.61, 0.6, 0.62, 0.6, 0.63]
+    builder = states().cell("日本", japanese, task="recall", metric=ACCURACY)
+    comparison, frame = compared(builder)
+    made = [d for d in figures.drawings(comparison, frame) if isinstance(d, Drawing)]
+    (named,) = [d for d in made if d.name.startswith("forest--recall")]
+    assert "A box stands for a letter that DejaVu Sans lacks." in named.caption
+    assert named.png().startswith(b"\x89PNG") and "<svg" in named.svg()
+    plain = [d for d in made if "order" in d.name]
+    assert plain and not any("A box stands" in d.caption for d in plain)
+
+
+@pytest.mark.parametrize("caption", [True, False])
+def test_a_file_holds_all_that_is_drawn_and_a_tenth_of_an_inch_around_it(
+    drawing: Drawing, caption: bool
+) -> None:
+    """As matplotlib's own "tight" box does, which draws the figure a second time to find it."""
+    ours = Image.open(io.BytesIO(drawing.png(caption=caption)))
+    out = io.BytesIO()
+    drawing.note.set_visible(caption)
+    with house():
+        drawing.figure.savefig(
+            out, format="png", dpi=PNG_DPI, bbox_inches="tight", pad_inches=MARGIN
+        )
+    theirs = Image.open(out)
+    assert ours.size == theirs.size
+    assert np.array_equal(np.asarray(ours), np.asarray(theirs))

@@ -10,7 +10,6 @@ from matplotlib.patches import Rectangle
 from bench.compare import compare
 from bench.figures import heatmap
 from bench.figures.drawing import Absent, Drawing
-from bench.figures.sections import fields, headline
 from tests.bench.figures.runs import compared, states
 from tests.bench.frames import ACCURACY, FrameBuilder, Metric
 
@@ -137,16 +136,6 @@ def test_memories_that_do_not_meet_the_reference_have_none() -> None:
     for task in ("e", "f"):
         builder.cell("x", [1.0] * 3, task=task).cell("y", [2.0] * 3, task=task)
     assert set(drawn(builder).data["memory"]) == {"ref", "own"}
-
-
-def test_fields_join_where_one_memory_bridges_them() -> None:
-    builder = losses()
-    for task in ("e", "f"):
-        builder.cell("x", [1.0] * 3, task=task)
-    builder.cell("own", [2.0] * 3, task="f")
-    sections = list(headline(compared(builder)[0]))
-    (joined,) = fields(sections)
-    assert [section.task_label for section in joined] == ["a", "b", "c", "d", "e", "f"]
 
 
 def test_one_column_is_no_map() -> None:

@@ -200,6 +200,32 @@ def test_holes_stay_last_in_either_direction(visit: Visit) -> None:
         assert first_cells(table)[-1] == "frail"  # skipped: n/a
 
 
+def test_a_memory_that_failed_on_some_seeds_is_last_in_either_direction(visit: Visit) -> None:
+    """Its mean lies between the others', but over the seeds that happened not to fail."""
+    open_all(visit)
+    table = board(visit, "recall[n=5]").locator("table")
+    button = table.locator("thead tr:last-child th").nth(1).get_by_role("button")
+    for _ in range(2):
+        button.click()
+        assert first_cells(table)[-1] == "frail"
+
+
+def test_only_the_title_that_the_heading_repeats_is_hidden(
+    browser: Any, shown: Report, tmp_path: Path
+) -> None:
+    first = shown.boards[0]
+    again = replace(first.grids[0], title="published accuracy")
+    boards = (replace(first, grids=(first.grids[0], again)), *shown.boards[1:])
+    file = tmp_path / "two.html"
+    file.write_text(render(replace(shown, boards=boards)), encoding="utf-8")
+    visit = opened(browser, file, viewport={"width": 1280, "height": 900})
+    open_all(visit)
+    captions = board(visit, first.task).locator("caption")
+    heights = [box["height"] for box in (captions.nth(i).bounding_box() for i in range(2))]
+    visit.page.close()
+    assert heights[0] <= 1 < 10 < heights[1]
+
+
 def test_text_filters_rows_and_hides_what_is_left_empty(visit: Visit) -> None:
     visit.page.get_by_label("Text", exact=True).fill("frail")
     visible = visit.page.locator(".board[data-task]:not([hidden])")

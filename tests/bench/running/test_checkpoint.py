@@ -76,7 +76,12 @@ def positions_resumed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 @pytest.mark.parametrize(
-    "where", ["validation", pytest.param("last of validation", marks=pytest.mark.slow), "test"]
+    "where",
+    [
+        "validation",
+        pytest.param("last of validation", marks=pytest.mark.slow),
+        pytest.param("test", marks=pytest.mark.slow),
+    ],
 )
 def test_a_stream_goes_on_from_its_check_point_bit_for_bit(
     tmp_path: Path,

@@ -140,3 +140,9 @@ def test_advice_stops_at_500_seeds_and_where_nothing_is_worse() -> None:
     assert seeds_to_clear(0.0, 1.0) is None
     assert seeds_to_confirm(-0.1, 1.0) is None
     assert seeds_to_clear(100.0, 1.0) == 3
+
+
+def test_500_seeds_are_still_advised() -> None:
+    """Power .8 at .05 takes an effect of .11135 with 500 pairs, by a root of the power."""
+    assert seeds_to_clear(0.1114, 1.0) == 500
+    assert seeds_to_clear(0.1113, 1.0) is None

@@ -97,6 +97,19 @@ def test_significance_that_one_seed_carries_is_fragile() -> None:
     assert unsure.p is not None and unsure.p < 0.05 and unsure.fragile
 
 
+def test_a_seed_that_carries_four_fifths_is_fragile_at_any_level() -> None:
+    """(.81 and ten times .019): t = 1.25, p = .24, and leaving a seed out moves p to .27 at most,
+    but for the large one, without which the rest is constant. At 5% such a t is never significant.
+    """
+    d = [0.81, *[0.019] * 10]
+    (found,) = paired_tests(d, rng=generator(), alpha=0.3)
+    assert found.p is not None and 0.2 < found.p < 0.3
+    assert max(np.abs(d)) / np.sum(np.abs(d)) > 0.8
+    assert found.fragile
+    (less,) = paired_tests([0.75, *[0.025] * 10], rng=generator(), alpha=0.3)
+    assert less.p is not None and less.p < 0.3 and not less.fragile
+
+
 def test_what_is_not_significant_is_not_called_fragile() -> None:
     (found,) = paired_tests([1.0, 0.001, 0.001, -0.001, 0.002], rng=generator())
     assert found.p is not None and found.p > 0.05

@@ -146,6 +146,13 @@ def test_smallest_p_of_random_patterns_is_one_over_their_number() -> None:
     assert flip(np.ones(30)) == 1e-5
 
 
+@pytest.mark.parametrize(("alpha", "needed"), [(0.0625, 6), (0.25, 4), (0.2, 4)])
+def test_a_smallest_p_of_just_the_level_takes_one_pair_more(alpha: float, needed: int) -> None:
+    """2/2^5 = .0625 and 2/2^3 = .25 are not below themselves."""
+    assert pairs_to_resolve(alpha) == needed
+    assert smallest_p(needed) < alpha <= smallest_p(needed - 1)
+
+
 @pytest.mark.parametrize(("m", "needed"), [(1, 6), (15, 10)])
 def test_pairs_needed_before_a_family_can_be_resolved(m: int, needed: int) -> None:
     assert pairs_to_resolve(0.05, m) == needed

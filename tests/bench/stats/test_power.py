@@ -41,7 +41,7 @@ def test_detectable_effect_in_a_family_of_twenty(n: int, expected: float) -> Non
     assert detectable_effect(n, 0.05 / 20) == pytest.approx(expected, abs=5e-4)
 
 
-@pytest.mark.parametrize("n", [3, 4, 5])
+@pytest.mark.parametrize("n", [3, 4, 5, 6])
 def test_detectable_effect_of_few_seeds_in_a_family_follows_from_the_chi_law(n: int) -> None:
     """Written out over the distribution of the sample variance, not by the noncentral t:
     P(T > c) = E[Phi(shift - c sqrt(W/v))], W chi-squared with v = n - 1.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +12,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import stats
 
+from bench.stats.pairing import significant
+from bench.stats.ranking import average_ranks
 from bench.stats.ranks import block_ranks, friedman, permutation_p, rank_matrix
 from tests.bench.stats.demsar import PRINTED, UNROUNDED
 from tests.bench.stats.worked import generator
@@ -18,6 +21,12 @@ from tests.bench.stats.worked import generator
 SMALL = st.tuples(st.integers(2, 7), st.integers(3, 5)).flatmap(
     lambda shape: arrays(np.float64, shape, elements=st.integers(0, 5).map(float))
 )
+
+ENDS = [0.0, 1.0, math.inf]
+
+
+def lists(elements: st.SearchStrategy[Any], n: int) -> st.SearchStrategy[list[Any]]:
+    return st.lists(elements, min_size=n, max_size=n)
 
 
 def p_of(ranks: object) -> float:
@@ -167,3 +176,13 @@ def test_too_little_to_compare_is_refused(ranks: object) -> None:
         friedman(ranks)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="at least 2 rows and 2 memories"):
         p_of(ranks)
+
+
+@given(st.data())
+def test_costs_that_are_close_rank_as_if_all_were_rounded(data: st.DataObject) -> None:
+    """Whether two costs are one to 12 significant digits depends on where a digit ends."""
+    k = data.draw(st.integers(1, 6))
+    nudges = st.sampled_from([0.0, 1e-15, 1e-13, 1e-12, -1e-12, 5e-12, 1e-11, 3e-11, 0.5])
+    cost = data.draw(st.floats(1e-9, 1e9)) * (1 + np.array(data.draw(lists(nudges, k))))
+    cost = np.where(data.draw(lists(st.booleans(), k)), cost, data.draw(st.sampled_from(ENDS)))
+    np.testing.assert_array_equal(rank_matrix(cost), average_ranks(significant(cost)))

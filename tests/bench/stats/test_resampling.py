@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from bench.stats import aggregate, profiles
+from bench.stats import profiles
 from bench.stats.aggregate import iqm
 from bench.stats.resampling import (
     Resample,
@@ -140,5 +140,4 @@ def test_the_global_generator_is_left_alone() -> None:
     for kind in KINDS:
         samples(some_values([5, 5]), draw([5, 5], rng=generator(), resample=kind, replicates=10))
     profiles.performance_profile(np.abs(some_values([5, 5])), rng=generator(), replicates=10)
-    aggregate.resampled_shares(np.ones((1, 3, 3)), np.ones((1, 3)))
     assert (np.random.get_state()[1] == before).all()  # type: ignore[index]

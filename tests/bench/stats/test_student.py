@@ -83,6 +83,15 @@ def test_welch_of_two_constants_does_not_exist() -> None:
     assert welch([1.0, 1.0, 1.0], [2.0, 2.0, 2.0]) is None
 
 
+def test_resolution_keeps_each_sample_of_welch_above_one_rounding() -> None:
+    """Steps of .3 have variance .3^2/12 = .0075, so the squared error is .0075 (1/3 + 1/4)."""
+    found = welch([0.3, 0.3, 0.3], [0.6, 0.6, 0.6, 0.6], resolution=0.3)
+    assert found is not None
+    assert found.t == pytest.approx(-0.3 / (0.0075 * (1 / 3 + 1 / 4)) ** 0.5, rel=1e-12)
+    a, b = [0.1, 0.9, 0.5], [0.2, 0.7, 0.4]
+    assert welch(a, b, resolution=0.01) == welch(a, b)  # a larger spread stays as it is
+
+
 def test_one_value_has_no_spread() -> None:
     with pytest.raises(ValueError, match="at least 2"):
         spread([1.0])

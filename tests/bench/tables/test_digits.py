@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.tables.digits import count, decimals_of, number, p_value, signed
+from bench.tables.digits import count, decimals_of, difference, number, p_value, signed
 
 
 @pytest.mark.parametrize(
@@ -52,6 +52,23 @@ def test_numbers(value: float, decimals: int, text: str) -> None:
 )
 def test_differences_carry_their_sign_unless_written_as_zero(value: float, text: str) -> None:
     assert signed(value, 3) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "ends", "decimals", "text"),
+    [
+        (-0.01, (-0.0251, 0.005), 4, "-0.0100 [-0.0251, +0.0050]"),
+        (0.5, None, 2, "+0.50"),
+        (0.0, (-0.003, 0.003), 3, "0.000 [-0.003, +0.003]"),
+        # the second end alone would need powers of ten
+        (-1.0e-5, (-2.5e-5, 4.69e-6), 6, "-1.00e-05 [-2.50e-05, +4.69e-06]"),
+        (0.0, (-3.1e-7, 3.1e-7), 6, "0 [-3.10e-07, +3.10e-07]"),
+    ],
+)
+def test_a_difference_and_its_interval_are_in_one_notation(
+    value: float, ends: tuple[float, float] | None, decimals: int, text: str
+) -> None:
+    assert difference(value, ends, decimals) == text
 
 
 @pytest.mark.parametrize(("value", "text"), [(1048576.0, "1048576"), (0.12345, "0.1235")])

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from bench.compare import compare
 from bench.tables import FORMATS, Format, render
-from bench.tables.grid import SPREADS, Spread
+from bench.tables.grid import Spread
 from bench.tables.rich_table import show
 from bench.tables.sheet import build
 from tests.bench.frames import FrameBuilder, Metric
@@ -130,7 +130,7 @@ def test_ascii_streams_get_ascii_signs() -> None:
     """Strict encoding: any other character would raise."""
     text = shown("ascii")
     assert "mse (lower) [95% CI]" in text
-    assert "+ better, after correction" in text
+    assert "+ significantly better" in text
 
 
 def test_a_terminal_gets_styles_instead_of_signs() -> None:
@@ -168,7 +168,6 @@ def test_decimal_points_of_a_column_line_up() -> None:
 )
 def test_what_stands_beside_a_mean(spread: Spread, expected: str) -> None:
     """Losses .405 .417 .397 .409 .418: sd .0086718, standard error .0038781."""
-    assert spread in SPREADS
     sheet = build(comparison(), spread=spread)
     assert sheet.grids[1].rows[0][1].text == expected
 
@@ -193,8 +192,44 @@ def test_a_failed_task_has_a_table_of_its_own() -> None:
     assert [cell.text for cell in grid.rows[0]] == ["a", "fail:error", "0", "failed"]
 
 
+def test_a_task_that_suits_no_memory_has_not_failed() -> None:
+    builder = FrameBuilder().cell("a", ["skipped"] * 3, metric=Metric(""), message="needs times")
+    (grid,) = build(compare(builder.frame())).grids
+    assert grid.title == "recall: applies to no memory"
+    assert [cell.text for cell in grid.rows[0]] == ["a", "n/a", "0", "skipped"]
+
+
+def test_a_task_that_is_still_to_run_has_not_failed() -> None:
+    builder = FrameBuilder().cell("a", ["missing"] * 3, metric=Metric(""), message="never ran")
+    (grid,) = build(compare(builder.frame())).grids
+    assert grid.title == "recall: has not run yet"
+    assert [cell.text for cell in grid.rows[0]] == ["a", "-- missing", "0", "missing"]
+
+
+def test_no_mark_claims_a_correction_that_was_not_made() -> None:
+    builder = FrameBuilder().cell("ref", [0.5, 0.51, 0.52]).cell("a", [0.3, 0.32, 0.31])
+    for option in ({"correction": "none"}, {"family": "none"}):
+        sheet = build(compare(builder.frame(), **option))  # type: ignore[arg-type]
+        footer = "\n".join(sheet.footer)
+        assert "Marks: † significantly better." in footer
+        assert "p-values are not corrected" in footer
+        assert "p (raw)" in sheet.grids[0].header
+
+
+def test_a_complete_best_cell_beside_a_partial_reference_is_not_said_to_lack_seeds() -> None:
+    """Its test is on the seeds that the reference has left, so the mark is there all the same."""
+    builder = FrameBuilder()
+    for task in ("recall", "drift"):
+        builder.cell("ref", [0.5, 0.51, 0.52, "oom"], task=task)
+        builder.cell("a", [0.3, 0.32, 0.31, 0.3], task=task)
+    sheet = build(compare(builder.frame()))
+    (cell,) = [row[1] for row in sheet.grids[0].rows if row[0].text == "a"]
+    assert cell.marks == ("partial", "better")
+    assert "! some seeds failed, its own or those of what it is compared with" in sheet.footer[1]
+
+
 def test_marks_that_are_not_used_are_not_explained() -> None:
     builder = FrameBuilder().cell("a", [0.4, 0.5, 0.6]).cell("b", [0.4, 0.55, 0.6])
     footer = "\n".join(build(compare(builder.frame())).footer)
-    assert "better, after" not in footer
+    assert "significantly better" not in footer
     assert "hangs on one seed" not in footer

@@ -106,11 +106,25 @@ def test_pdflatex_sets_all_of_it(tmp_path: Path) -> None:
     odd = latex.render_sheet(Sheet((grid_of(SPECIAL, [column], notes=[SPECIAL]),), (SPECIAL,)))
     golden = render(comparison(), "latex")
     (tmp_path / "all.tex").write_text(
-        "\\documentclass{article}\n\\usepackage{booktabs}\n\\begin{document}\n"
-        f"{golden}\n{odd}\n\\end{{document}}\n",
+        "\\documentclass{article}\n\\usepackage{booktabs}\n\\usepackage{graphicx}\n"
+        f"\\begin{{document}}\n{golden}\n{odd}\n\\end{{document}}\n",
         encoding="utf-8",
     )
     command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "all.tex"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, timeout=60, check=False)
     assert done.returncode == 0, done.stdout.decode("latin-1")[-2000:]
-    assert b"Missing character" not in (tmp_path / "all.log").read_bytes()
+    log = (tmp_path / "all.log").read_text(encoding="latin-1")
+    assert "Missing character" not in log
+    assert "Overfull" not in log
+
+
+def test_a_table_that_may_be_wider_than_a_line_is_shrunk_to_it() -> None:
+    words = Column("note", (Cell("n.s.: detects 0.0060; needs about 28 seeds"),), numeric=False)
+    names = Column("memory", (Cell("a"),), numeric=False)
+    numbers = [Column(f"x{j}", (Cell("0.7277 [0.7240, 0.7314]"),)) for j in range(2)]
+    narrow, wide = ([names, words], [names, *numbers, words])
+    assert "\\resizebox" not in latex.render_sheet(Sheet((grid_of("t", narrow),), ()))
+    text = latex.render_sheet(Sheet((grid_of("t", wide),), ()))
+    shrunk = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%"
+    assert f"{shrunk}\n\\begin{{tabular}}" in text
+    assert "\\end{tabular}}" in text

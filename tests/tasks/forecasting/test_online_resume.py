@@ -65,9 +65,12 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[
 @pytest.mark.parametrize(
     ("memory", "kept"),
     [
-        *[("ogd", at) for at in (1, UPDATES, UPDATES + 1, TOTAL - 40)],
-        *[("errorbank", at) for at in (7, UPDATES - 1, UPDATES + 64, TOTAL)],
-        *[("frozen", at) for at in (7, UPDATES, TOTAL - 40)],
+        *[("ogd", at) for at in (UPDATES, TOTAL - 40)],
+        *[("errorbank", at) for at in (7, UPDATES + 64)],
+        ("frozen", TOTAL),
+        *[pytest.param("ogd", at, marks=pytest.mark.slow) for at in (1, UPDATES + 1)],
+        *[pytest.param("errorbank", at, marks=pytest.mark.slow) for at in (UPDATES - 1, TOTAL)],
+        *[pytest.param("frozen", at, marks=pytest.mark.slow) for at in (7, UPDATES, TOTAL - 40)],
     ],
 )
 def test_a_killed_block_goes_on_bit_equal(tmp_path, undisturbed, memory, kept):

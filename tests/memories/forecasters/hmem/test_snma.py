@@ -260,7 +260,11 @@ def test_gradients_are_finite_on_constant_rows_and_on_a_single_one(options, rows
         assert all(entry.isfinite().all() for entry in state.values())
 
 
-@pytest.mark.parametrize("options", [{}, {"scales": True, "combine": "attn"}], ids=label)
+@pytest.mark.parametrize(
+    "options",
+    [pytest.param({}, marks=pytest.mark.slow), {"scales": True, "combine": "attn"}],
+    ids=label,
+)
 def test_a_recorded_call_gives_the_numbers_of_the_call_itself(options):
     """Lanes may record a step with its gradient once and replay it on other inputs."""
     steps = [Step(seed, options) for seed in range(2)]

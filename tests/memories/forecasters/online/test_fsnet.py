@@ -90,7 +90,12 @@ def referred(memory: FSNet) -> reference.Network:
 
 @pytest.mark.parametrize(
     ("reshape", "index", "write"),
-    [(False, False, False), (True, False, False), (False, True, False), (True, True, True)],
+    [
+        (False, False, False),
+        pytest.param(True, False, False, marks=pytest.mark.slow),
+        pytest.param(False, True, False, marks=pytest.mark.slow),
+        (True, True, True),
+    ],
 )
 def test_a_stream_is_learned_as_by_loops_over_layers_with_torchs_adam(reshape, index, write):
     """40 steps in float64: what differs is the order of sums, and errors grow through Adam's

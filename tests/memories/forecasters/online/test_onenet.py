@@ -57,8 +57,15 @@ def referred(memory: OneNet) -> reference.Ensemble:
     )
 
 
-@pytest.mark.parametrize("long_term", ["adam", "egd"])
-@pytest.mark.parametrize("rows", [5, 60])
+@pytest.mark.parametrize(
+    ("rows", "long_term"),
+    [
+        (5, "egd"),
+        (60, "adam"),
+        pytest.param(5, "adam", marks=pytest.mark.slow),
+        pytest.param(60, "egd", marks=pytest.mark.slow),
+    ],
+)
 def test_a_stream_is_learned_as_by_loops_over_channels_with_torchs_adam(long_term, rows):
     """70 steps in float64: what differs is the order of sums, and for egd that the reference
     multiplies weights and normalises them, hence 1e-8. Rates are powers of 2, the same in float32,

@@ -138,8 +138,8 @@ def test_the_pre_trained_weights_stay_and_the_backbone_is_in_evaluation_mode(mak
 @pytest.mark.parametrize(
     ("name", "params"),
     [
-        ("er", {"capacity": 8, "replace": False}),
-        ("mir", {"capacity": 16, "candidates": 12}),
+        pytest.param("er", {"capacity": 8, "replace": False}, marks=pytest.mark.slow),
+        ("mir", {"capacity": 16, "candidates": 12}),  # what er does, and a search
         ("solid", {"candidates": 12, "one_sided": True}),
     ],
 )
