@@ -15,10 +15,11 @@ from typing import Any
 
 import pandas as pd
 
-from bench import remarks, union
+from bench import remarks
 from bench.errors import MembError
 from bench.garbage import nothing_collected
-from bench.long_table import OF_CELL, About, LongTable
+from bench.records import union
+from bench.records.long_table import OF_CELL, About, LongTable
 from bench.store import Record, RunFolder
 
 RESULTS = Path("results")

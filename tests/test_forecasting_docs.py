@@ -109,6 +109,7 @@ def test_the_script_reads_curves_series_and_reports(outputs: dict[str, str]) -> 
     assert re.search(rf"^{n} origins; the bias at \[100\..* {n}\.\]$", printed, re.MULTILINE)
 
 
+@pytest.mark.slow
 def test_the_published_forms_can_be_planned(tmp_path: Path) -> None:
     (tmp_path / "published.yaml").write_text(FILES["published.yaml"], encoding="utf-8")
     assert json.loads(memb("memb plan published.yaml --json", tmp_path))["trials"] == 12

@@ -9,10 +9,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from bench import tolerances, union
+from bench import tolerances
 from bench.check import environment
 from bench.check.model import Cell, Environment, Repeats, Source
 from bench.frame import STATIC
+from bench.records import union
 from bench.running.cache import digest
 from bench.store import Record, RunFolder
 from bench.tolerances import Tolerance

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bench import console
-from bench.merge import Merged, merge
+from bench.records.merge import Merged, merge
 
 
 def merge_runs(runs: Sequence[Path], output: Path, *, slim: bool, json_: bool, quiet: bool) -> None:

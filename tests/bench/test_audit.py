@@ -48,8 +48,10 @@ def subjects() -> list[Any]:
             for name in registry.names("memory")
         ),
         *(pytest.param("errorbank", {"memory": m}, id=f"errorbank-{m}") for m in banks),
-        pytest.param("hmem", {"size": "small", **WARM}, id="hmem-warm"),
-        pytest.param("hmem-v1", {"size": "small", **WARM}, id="v1-warm", marks=pytest.mark.slow),
+        *(
+            pytest.param(n, {"size": "small", **WARM}, id=f"{n}-warm", marks=pytest.mark.slow)
+            for n in ("hmem", "hmem-v1")
+        ),
     ]
 
 

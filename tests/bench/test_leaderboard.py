@@ -15,7 +15,7 @@ from bench.compare import compare
 from bench.errors import MembError
 from bench.headline import headline
 from bench.leaderboard import INDEX, PAGES, RECORDS, Page
-from bench.merge import merge
+from bench.records.merge import merge
 from bench.store import RunFolder
 from tests.bench.frames import ACCURACY, FrameBuilder
 from tests.bench.small_runs import HERE, plan_of, suite_text

@@ -32,8 +32,15 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize(("run", "code"), [("first", 0), ("lost", 1)])
-@pytest.mark.parametrize("format_", ["rich", "json"])
+@pytest.mark.parametrize(
+    ("run", "code", "format_"),
+    [
+        ("lost", 1, "rich"),
+        ("first", 0, "json"),
+        pytest.param("first", 0, "rich", marks=pytest.mark.slow),
+        pytest.param("lost", 1, "json", marks=pytest.mark.slow),
+    ],
+)
 def test_a_reader_that_goes_away_changes_no_verdict(
     run: str, code: int, format_: str, many: Path
 ) -> None:

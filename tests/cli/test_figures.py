@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.cli.conftest import Memb
 from tests.cli.test_streams import imported
 
@@ -40,6 +42,7 @@ def test_the_view_of_costs_takes_figures_too(memb: Memb, small_run: Path, tmp_pa
     assert list((tmp_path / "out").glob("pareto--*.svg"))
 
 
+@pytest.mark.slow
 def test_figures_need_no_torch(small_run: Path, tmp_path: Path) -> None:
     found = imported("compare", small_run, "--figures", tmp_path / "out")
     assert "torch" not in found

@@ -52,7 +52,7 @@ the task before it are there."""
             pytest.param(moment, HERE, marks=[pytest.mark.slow] if moment in SPARED else [])
             for moment in MOMENTS
         ),
-        ("in the middle of a stream", WORKERS),
+        pytest.param("in the middle of a stream", WORKERS, marks=pytest.mark.slow),
     ],
     ids=[*MOMENTS, "in the middle of a stream, in a worker"],
 )

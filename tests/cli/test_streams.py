@@ -204,7 +204,12 @@ def test_the_module_can_be_run_as_a_program() -> None:
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="takes a device that is always full")
 @pytest.mark.parametrize(
     "words",
-    [("compare", "RUN"), ("compare", "RUN", "--json"), ("list",), ("report", "RUN", "-o", "-")],
+    [
+        ("compare", "RUN"),
+        ("compare", "RUN", "--json"),
+        pytest.param(("list",), marks=pytest.mark.slow),
+        pytest.param(("report", "RUN", "-o", "-"), marks=pytest.mark.slow),
+    ],
 )
 def test_a_full_disk_behind_stdout_is_said_as_such(words: tuple[str, ...], small_run: Path) -> None:
     more = ["--no-figures"] if words[0] == "report" else []

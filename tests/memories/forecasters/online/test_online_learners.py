@@ -139,7 +139,7 @@ def test_the_pre_trained_weights_stay_and_the_backbone_is_in_evaluation_mode(mak
     ("name", "params"),
     [
         pytest.param("er", {"capacity": 8, "replace": False}, marks=pytest.mark.slow),
-        ("mir", {"capacity": 16, "candidates": 12}),  # what er does, and a search
+        pytest.param("mir", {"capacity": 16, "candidates": 12}, marks=pytest.mark.slow),
         ("solid", {"candidates": 12, "one_sided": True}),
     ],
 )

@@ -17,7 +17,7 @@ import pytest
 from bench import frame, runner, tables
 from bench.compare import Comparison, compare
 from bench.errors import MembError, StorageError
-from bench.merge import merge
+from bench.records.merge import merge
 from bench.store import RunFolder
 from tests.bench.small_runs import CAPACITY, HERE, SMALL, lines, plan_of, suite_text
 
@@ -506,7 +506,7 @@ def test_runs_of_one_folder_name_keep_their_paths(tmp_path: Path) -> None:
 
 def test_merging_imports_no_torch(runs: dict[str, Path], tmp_path: Path) -> None:
     program = (
-        "import sys; from pathlib import Path; from bench.merge import merge; "
+        "import sys; from pathlib import Path; from bench.records.merge import merge; "
         "merge([Path(p) for p in sys.argv[1:3]], Path(sys.argv[3])); "
         "sys.exit('torch' in sys.modules)"
     )

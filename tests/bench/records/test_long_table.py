@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from bench.frame import COLUMNS
-from bench.long_table import OF_CELL, LongTable
+from bench.records.long_table import OF_CELL, LongTable
 
 ACC = [{"name": "acc", "primary": True, "bounds": [0.0, 1.0]}]
 CURVE = [{"name": "curve", "x": 1.0}, {"name": "curve", "x": 2.0}]

@@ -1,7 +1,8 @@
 """One run folder from several: what `memb merge` writes.
 
 The result is a run like any other. Its manifest holds one call that planned the cells of all runs,
-with the provenance of every call behind the records; `bench.union` says which cells are united.
+with the provenance of every call behind the records; `bench.records.union` says which cells are
+united.
 """
 
 from __future__ import annotations
@@ -16,10 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench import union
 from bench.errors import MembError, StorageError
+from bench.records import union
+from bench.records.union import Call, Union
 from bench.store import MANIFEST_SCHEMA, Record, RunFolder
-from bench.union import Call, Union
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from bench import union
-from bench.condensed import Measured, condensed
 from bench.errors import MembError
 from bench.plan import Plan
+from bench.records import union
+from bench.records.condensed import Measured, condensed
 from bench.store import RunFolder, best_records
 from tests.bench.small_runs import lines
 

@@ -2,7 +2,7 @@
 
 Runs are united where protocol, memory, parameters, code and kind of machine agree, which trial
 keys tell: same key, same trial. Everything else keeps the names of its runs; see
-`bench.differences`.
+`bench.records.differences`.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bench.condensed import condensed
-from bench.differences import Naming, Planned, engine, naming
 from bench.errors import MembError
+from bench.records.condensed import condensed
+from bench.records.differences import Naming, Planned, engine, naming
 from bench.running.cache import digest
 from bench.store import Record, RunFolder, best_records
 
