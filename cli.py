@@ -6,6 +6,7 @@ that `--help` and completion answer at once.
 
 from __future__ import annotations
 
+import os
 import sys
 import traceback
 from pathlib import Path
@@ -173,7 +174,9 @@ def compare(
         format_, json=json_, spread=spread, digits=digits, transpose=transpose, output=output,
         pareto=pareto,
     )  # fmt: skip
-    frame = bench.frame.load(runs or (), call=call)
+    # a leaderboard shows the headline metrics: of many records these are read in half the time
+    asked_more = bool(metric or all_metrics or margin or pareto or figures)
+    frame = bench.frame.load(runs or (), call=call, headline=not asked_more)
     if pareto:
         from bench.verbs.tradeoffs import show_fronts
 
@@ -555,6 +558,8 @@ def _main(
 
 def main() -> None:
     """Run the command; user errors print without a traceback, bugs with one and exit code 4."""
+    # products here are small: threads for them cost more than they save, all the more beside others
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from bench.errors import MembError
 
     try:

@@ -19,6 +19,7 @@ from bench import remarks
 from bench.errors import MembError
 from bench.garbage import nothing_collected
 from bench.records import union
+from bench.records.condensed import Measured
 from bench.records.long_table import OF_CELL, About, LongTable
 from bench.store import Record, RunFolder
 
@@ -45,7 +46,9 @@ _UNKNOWN: tuple[About] = ({},)
 """In place of the metrics of a task point of which no trial finished."""
 
 
-def load(runs: Sequence[Path] = (), *, call: str | None = None) -> pd.DataFrame:
+def load(
+    runs: Sequence[Path] = (), *, call: str | None = None, headline: bool = False
+) -> pd.DataFrame:
     """The numbers of one or several runs.
 
     Every trial that the latest call of a run planned is there: one that failed, was skipped or
@@ -54,6 +57,8 @@ def load(runs: Sequence[Path] = (), *, call: str | None = None) -> pd.DataFrame:
     Args:
         runs: Run folders; the newest one under ``results/`` if empty.
         call: Take the plan of this call instead of the latest.
+        headline: Only what a leaderboard shows unasked: of each finished trial its primary
+            scalars, no other metric, no curve, no cost; everything of one that has none.
 
     Returns:
         Columns `COLUMNS`; attributes ``labels``, ``tasks``, ``reference``, ``statistics``,
@@ -69,7 +74,7 @@ def load(runs: Sequence[Path] = (), *, call: str | None = None) -> pd.DataFrame:
     with nothing_collected():
         sources = [union.read(folder, call, brief=True) for folder in folders]
         run = _Run(sources[0] if len(sources) == 1 else union.unite(sources).whole)
-        frame = run.numbers().frame(COLUMNS)
+        frame = run.numbers(headline=headline).frame(COLUMNS)
     frame.attrs = {
         "labels": run.labels,
         "tasks": run.tasks,
@@ -101,6 +106,28 @@ def newest(root: Path = RESULTS) -> Path:
 
 _SILENT: Record = {"notes": {}, "marks": (), "series": None}
 """In place of a trial that never ran, or that there is nothing to say about."""
+
+
+class _Headline:
+    """The primary scalars among metrics; trials that say the same of them are picked alike."""
+
+    def __init__(self) -> None:
+        self.places: dict[int, tuple[list[About], list[About], list[int]]] = {}
+
+    def of(self, measured: Measured) -> tuple[list[About], list[float | None]] | None:
+        """What is said of them and their values; None if there are none."""
+        known = self.places.get(id(measured.abouts))
+        if known is None:
+            places = [
+                place
+                for place, about in enumerate(measured.abouts)
+                if about["primary"] and about.get("x") is None
+            ]
+            said = [measured.abouts[place] for place in places]
+            # the list itself is kept, or its id could become another's
+            known = self.places[id(measured.abouts)] = (measured.abouts, said, places)
+        _, said, places = known
+        return (said, [measured.values[place] for place in places]) if places else None
 
 
 class _Run:
@@ -160,11 +187,12 @@ class _Run:
                     said.setdefault((task, warning), Counter())[label] += 1
         return remarks.sentences(said, planned)
 
-    def numbers(self) -> LongTable:
+    def numbers(self, *, headline: bool) -> LongTable:
         """One row per number or hole."""
         table = LongTable()
         primary = self._primary_metrics()
-        costs = self._cost_records()
+        costs = {} if headline else self._cost_records()
+        pick = _Headline() if headline else None
         for cell in self.cells:
             table.cell(
                 **{
@@ -175,19 +203,31 @@ class _Run:
             )
             holes = primary.get(cell["protocol_hash"]) or _UNKNOWN
             for seed, key in cell["trials"]:
-                self._trial(table, seed, key, holes)
+                self._trial(table, seed, key, holes, pick)
             for record in costs.get(cell["cell_key"], ()):
                 self._begin(table, None, record["trial_key"], record)
                 table.add(record["metrics"].abouts, record["metrics"].values)
         return table
 
-    def _trial(self, table: LongTable, seed: int | None, key: str, holes: Sequence[About]) -> None:
+    def _trial(
+        self,
+        table: LongTable,
+        seed: int | None,
+        key: str,
+        holes: Sequence[About],
+        pick: _Headline | None,
+    ) -> None:
         record = self.best.get(key)
         self._begin(table, seed, key, record)
         if record is None or record["status"] != "ok":
             table.add(holes, [None] * len(holes))
             return
-        table.add(record["metrics"].abouts, record["metrics"].values)
+        measured = record["metrics"]
+        chosen = pick.of(measured) if pick else None
+        if chosen:
+            table.add(*chosen)
+            return
+        table.add(measured.abouts, measured.values)
         names = tuple([name for name in STATIC if name in record["costs"]])
         table.add(_SIZES[names], [record["costs"][name] for name in names])
 

@@ -13,6 +13,7 @@ from bench import frame, runner
 from bench.compare import compare
 from bench.errors import MembError
 from bench.store import RunFolder
+from bench.tables import render
 from tests.bench.small_runs import CAPACITY, HERE, lines, plan_of, suite_text
 
 
@@ -71,6 +72,23 @@ def test_costs_are_rows_too_static_ones_per_seed_and_times_once(folder: Path) ->
     assert perf["seed"].isna().all()
     assert not perf["primary"].any()
     assert not perf.duplicated(["label", "metric", "x"]).any()
+
+
+def test_the_headline_is_what_a_leaderboard_shows_unasked(folder: Path) -> None:
+    everything, headline = frame.load([folder]), frame.load([folder], headline=True)
+    shown = everything[everything["primary"] & everything["x"].isna()]
+    assert len(headline) < len(everything)
+    pd.testing.assert_frame_equal(headline, shown.reset_index(drop=True))
+    assert render(compare(headline), "csv") == render(compare(everything), "csv")
+
+
+def test_a_trial_without_a_headline_keeps_all_its_numbers(copy: Path) -> None:
+    def demote(record: dict[str, Any]) -> dict[str, Any]:
+        demoted = [metric | {"primary": False} for metric in record["metrics"]]
+        return record | {"metrics": demoted}
+
+    edit(copy, demote)
+    assert set(frame.load([copy], headline=True)["metric"]) >= {"capacity_90", "state_floats"}
 
 
 def test_attributes_say_what_no_row_can(folder: Path) -> None:

@@ -6,6 +6,7 @@ import contextlib
 import io
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -147,6 +148,8 @@ def start(tmp_path: Path) -> Iterator[Start]:
             [sys.executable, "-m", "cli", *map(str, words)],
             cwd=tmp_path,
             env=environment(**(env or {})),
+            # a shell starts what runs behind it with interrupts ignored, and that is inherited
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
