@@ -150,7 +150,7 @@ def _scores(overall: Overall) -> list[str]:
     else:
         found = [
             f"Skill is 1 - the geometric mean of error over that of {overall.reference}, ratios "
-            f"clipped to [0.01, 100]; P(better) is the chance that a run beats one of it."
+            "clipped to [0.01, 100]; P(better) is the share of seeds on which a memory beats it."
         ]
         if overall.without_cost:
             found.append(

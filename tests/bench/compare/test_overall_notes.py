@@ -157,7 +157,7 @@ def test_what_scores_leave_out_is_named() -> None:
     notes = compare(frame_of(tasks, metrics={"one": bits, "two": anchored})).notes
     assert (
         "Skill is 1 - the geometric mean of error over that of a, ratios clipped to [0.01, 100]; "
-        "P(better) is the chance that a run beats one of it."
+        "P(better) is the share of seeds on which a memory beats it."
     ) in notes
     assert "Left out of skill, having no best value: one (bits)." in notes
     assert "Left out of skill, the reference being incomplete: three (mse)." in notes
