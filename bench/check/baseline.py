@@ -275,7 +275,7 @@ _ANEW = "delete it and write it anew with --update-baseline"
 _REMEDY = f"restore the file, or {_ANEW}"
 
 
-def _get(raw: Mapping[str, Any], key: str, kind: type, where: str) -> Any:
+def _get(raw: Mapping[str, Any], key: str, kind: type | tuple[type, ...], where: str) -> Any:
     value = raw.get(key)
     if key not in raw or not isinstance(value, kind):
         found = "missing" if key not in raw else f"{json.dumps(value)[:60]} is not of its type"
@@ -288,7 +288,7 @@ def _text(raw: Mapping[str, Any], key: str, where: str) -> str:
 
 
 def _number(raw: Mapping[str, Any], key: str, where: str) -> float:
-    value = _get(raw, key, (int, float), where)  # type: ignore[arg-type]
+    value = _get(raw, key, (int, float), where)
     try:
         number = math.nan if isinstance(value, bool) else float(value)
     except OverflowError:

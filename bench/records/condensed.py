@@ -55,8 +55,6 @@ class Measured(Sequence[Mapping[str, Any]]):
             return NotImplemented
         return self.values == other.values and self.abouts == other.abouts
 
-    __hash__ = None  # type: ignore[assignment]
-
 
 def condensed(records: Iterable[Record]) -> Iterator[Record]:
     """The records without parameters, tracebacks and times, their ``metrics`` as `Measured`.

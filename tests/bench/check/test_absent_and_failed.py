@@ -148,8 +148,8 @@ def test_the_one_trial_of_a_cell_without_seeds_is_named_so(tmp_path: Path) -> No
 def test_a_failure_counts_whichever_side_has_seeds(tmp_path: Path) -> None:
     """A value without a seed was one for every seed."""
     det = {"seeds": [None], "deterministic": True}
-    first = RunBuilder().row("m", FIVE).row("n", [0.4], **det)  # type: ignore[arg-type]
-    second = RunBuilder().row("m", ["oom"], **det).row("n", [*FIVE[:2], "oom"])  # type: ignore[arg-type]
+    first = RunBuilder().row("m", FIVE).row("n", [0.4], **det)
+    second = RunBuilder().row("m", ["oom"], **det).row("n", [*FIVE[:2], "oom"])
     (report,) = check(second.write(tmp_path / "now"), [first.baseline(tmp_path)])
     assert verdict_of(report, "m").detail == "failed"
     assert verdict_of(report, "n").message == "seed 2: oom: it broke"

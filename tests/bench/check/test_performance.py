@@ -139,7 +139,7 @@ def test_what_cannot_be_measured_again_is_open_and_fails_nothing(again: Repeats 
     ],
 )
 def test_what_cannot_be_compared_never_counts(given: dict[str, object], told: str) -> None:
-    found = judge(**given, policy=GATE)  # type: ignore[arg-type]
+    found = judge(**given, policy=GATE)
     assert (found.verdict, found.detail, found.gates) == ("inconclusive", "not-comparable", False)
     assert told in found.message
 

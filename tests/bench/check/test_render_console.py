@@ -114,7 +114,7 @@ def test_a_change_from_zero_is_shown_in_the_metrics_units() -> None:
 def test_the_first_line_says_whether_it_passes_and_why(
     cells: tuple[object, ...], policy: Policy, code: int, headline: str
 ) -> None:
-    text = render([report(cells, policy=policy, code=code)], "rich")  # type: ignore[arg-type]
+    text = render([report(cells, policy=policy, code=code)], "rich")
     assert text.splitlines()[0] == headline
 
 

@@ -67,7 +67,7 @@ def test_the_family_is_a_metrics_whole_table() -> None:
     assert [(f.metric, f.task_label, f.m) for f in comparison.families] == [("mse", "", 4)]
     found = [c for s in comparison.sections for c in s.contrasts]
     raw = [c.p_raw for c in found]
-    assert [c.p_adjusted for c in found] == pytest.approx(adjust(raw).tolist())  # type: ignore[arg-type]
+    assert [c.p_adjusted for c in found] == pytest.approx(adjust(raw).tolist())
     assert [c.verdict for c in found] == ["n.s.", "better", "n.s.", "better"]
 
 
@@ -256,7 +256,7 @@ def test_seed_advice_allows_for_the_family() -> None:
 
 @pytest.mark.parametrize("test", ["signflip", "wilcoxon"])
 def test_five_seeds_cannot_be_resolved_by_permutation(test: str) -> None:
-    comparison = compare(three().frame(), test=test)  # type: ignore[arg-type]
+    comparison = compare(three().frame(), test=test)
     found = contrast(comparison, "clear")
     assert (found.p_raw, found.verdict, found.unresolvable) == (0.0625, "n.s.", True)
     # ceil(1 + log2(2/.05)) = 7

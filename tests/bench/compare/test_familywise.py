@@ -64,7 +64,7 @@ def failed(
 
 
 def share_with_a_claim(frame: pd.DataFrame, **options: str) -> float:
-    comparison = compare(frame, published="none", **options)  # type: ignore[arg-type]
+    comparison = compare(frame, published="none", **options)
     claimed = {
         section.metric
         for section in comparison.sections

@@ -13,7 +13,7 @@ COARSE = Metric("accuracy", "higher", bounds=(0.0, 1.0), resolution=0.05)
 
 
 def only(builder: FrameBuilder, **options: object) -> Contrast:
-    (found,) = compare(builder.frame(), **options).sections[0].contrasts  # type: ignore[arg-type]
+    (found,) = compare(builder.frame(), **options).sections[0].contrasts
     return found
 
 

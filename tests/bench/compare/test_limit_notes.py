@@ -54,10 +54,10 @@ def test_the_number_of_seeds_that_is_named_is_the_least_that_does(
 ) -> None:
     """With one seed less even memories that win on every seed stay open; with it none does."""
     kind = {"test": "signflip", "correction": correction}
-    note = said(compare(table(3, 5, failed).frame(), **kind))  # type: ignore[arg-type]
+    note = said(compare(table(3, 5, failed).frame(), **kind))
     (least,) = (int(n) for n in re.findall(r"needs n >= (\d+)\.", note))
-    assert first(compare(table(3, least, failed).frame(), **kind)).verdict == "better"  # type: ignore[arg-type]
-    fewer = first(compare(table(3, least - 1, failed).frame(), **kind))  # type: ignore[arg-type]
+    assert first(compare(table(3, least, failed).frame(), **kind)).verdict == "better"
+    fewer = first(compare(table(3, least - 1, failed).frame(), **kind))
     assert (fewer.verdict, fewer.unresolvable) == ("n.s.", True)
 
 

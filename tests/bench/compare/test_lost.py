@@ -85,9 +85,9 @@ def test_tests_over_time_count_too(tmp_path: Path) -> None:
     run = ForecastRun(tmp_path / "run")
     gone = dict.fromkeys([*range(5), None], "oom")
     for task, failed in (("etth1", None), ("etth2", gone)):
-        run.forecaster("frozen", REFERENCE, task=task, failed=failed)  # type: ignore[arg-type]
-        run.forecaster("clear", beside(FROZEN, 0.05), task=task, failed=failed)  # type: ignore[arg-type]
-        run.forecaster("naive", FROZEN + 0.1, task=task, failed=failed)  # type: ignore[arg-type]
+        run.forecaster("frozen", REFERENCE, task=task, failed=failed)
+        run.forecaster("clear", beside(FROZEN, 0.05), task=task, failed=failed)
+        run.forecaster("naive", FROZEN + 0.1, task=task, failed=failed)
     frame = bench.load(run.write())
     found = compare(frame)
     assert found.families == (Family("mse", "", 4, 2),)

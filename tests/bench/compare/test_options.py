@@ -114,7 +114,7 @@ def test_alpha_must_be_a_level(alpha: float) -> None:
 
 @pytest.mark.parametrize("alpha", [1e-9, 0.499])
 def test_the_smallest_and_the_largest_level_can_be_worked_with(alpha: float) -> None:
-    for found in (compare(frame(), alpha=alpha, test=test) for test in ("t", "signflip")):  # type: ignore[arg-type]
+    for found in (compare(frame(), alpha=alpha, test=test) for test in ("t", "signflip")):
         for section in found.sections:
             assert all(contrast.p_adjusted is not None for contrast in section.contrasts)
 

@@ -523,6 +523,6 @@ def test_an_infinite_f_is_null_in_json() -> None:
 
 
 def test_the_global_generator_is_left_alone() -> None:
-    before = np.random.get_state()[1].copy()  # type: ignore[index,union-attr]
+    before = np.random.get_state()[1].copy()
     ranked(noisy(), reference="ref")
-    assert (np.random.get_state()[1] == before).all()  # type: ignore[index]
+    assert (np.random.get_state()[1] == before).all()

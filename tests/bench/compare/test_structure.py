@@ -25,18 +25,14 @@ C = [0.505, 0.518, 0.499, 0.510, 0.517]
 
 def frame(values: dict[str, list[float | str]] | None = None) -> pd.DataFrame:
     builder = FrameBuilder()
-    for label, found in (values or VALUES).items():  # type: ignore[union-attr]
+    for label, found in (values or VALUES).items():
         builder.cell(label, found)
         builder.cell(label, found[::-1], task="drift")
     return builder.frame()
 
 
 def by_pair(comparison: object) -> dict[tuple[str, str, str], Contrast]:
-    return {
-        (s.task_label, c.label, c.against): c
-        for s in comparison.sections  # type: ignore[attr-defined]
-        for c in s.contrasts
-    }
+    return {(s.task_label, c.label, c.against): c for s in comparison.sections for c in s.contrasts}
 
 
 def test_swapping_two_memories_flips_signs_and_marks_and_leaves_p() -> None:
@@ -79,7 +75,7 @@ def test_failures_never_make_a_claim_elsewhere_easier(
         if whole_tasks:  # then not even its metric is known
             broken.loc[lost, ["metric", "primary"]] = ["", False]
     options = {"reference": "ref", "mode": "all-pairs", "correction": correction}
-    before, after = (by_pair(compare(f, **options)) for f in (whole, broken))  # type: ignore[arg-type]
+    before, after = (by_pair(compare(f, **options)) for f in (whole, broken))
     for pair, contrast in after.items():
         intact = before[pair]
         if contrast.n == intact.n:
@@ -108,12 +104,12 @@ def test_order_of_records_leaves_every_output_byte_identical(format: str) -> Non
     shuffled = ordered.sample(frac=1, random_state=np.random.RandomState(3)).copy()
     shuffled.attrs = ordered.attrs
     assert list(shuffled.index) != list(ordered.index)
-    assert render(compare(shuffled), format) == render(compare(ordered), format)  # type: ignore[arg-type]
+    assert render(compare(shuffled), format) == render(compare(ordered), format)
 
 
 @pytest.mark.parametrize("ci", ["t", "bca", "percentile"])
 def test_the_same_records_give_the_same_numbers_twice(ci: str) -> None:
-    first, second = (render(compare(frame(), ci=ci), "json") for _ in range(2))  # type: ignore[arg-type]
+    first, second = (render(compare(frame(), ci=ci), "json") for _ in range(2))
     assert first == second
 
 
@@ -126,6 +122,6 @@ def test_the_frame_is_left_as_it_was() -> None:
 
 
 def test_global_generators_are_left_alone() -> None:
-    before = np.random.get_state()[1].copy()  # type: ignore[index,union-attr]
+    before = np.random.get_state()[1].copy()
     compare(frame(), ci="bca")
-    assert (np.random.get_state()[1] == before).all()  # type: ignore[index]
+    assert (np.random.get_state()[1] == before).all()

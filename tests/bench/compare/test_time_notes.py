@@ -62,7 +62,7 @@ def test_each_claim_says_what_marks_rest_on(tmp_path: Path) -> None:
 def test_tables_without_forecasts_say_nothing_of_it() -> None:
     frame = FrameBuilder().cell("ref", [0.4, 0.5, 0.6]).cell("a", [0.3, 0.5, 0.2]).frame()
     for claim in ("both", "seed"):
-        text = "\n".join(compare(frame, claim=claim).notes)  # type: ignore[arg-type]
+        text = "\n".join(compare(frame, claim=claim).notes)
         assert "time" not in text and "fixed series" not in text
 
 

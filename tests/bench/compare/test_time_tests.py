@@ -97,7 +97,7 @@ def test_tests_over_time_are_a_family_of_their_own(tmp_path: Path) -> None:
     assert [(f.metric, f.task_label, f.m) for f in comparison.families] == [("mse", "", 6)]
     tests = [time_of(c) for s in comparison.sections for c in s.contrasts]
     raw = [test.p_raw for test in tests]
-    assert [test.p_adjusted for test in tests] == pytest.approx(adjust(raw).tolist())  # type: ignore[arg-type]
+    assert [test.p_adjusted for test in tests] == pytest.approx(adjust(raw).tolist())
     per_task = compared(found, family="task")
     assert [(f.task_label, f.m) for f in per_task.time_families] == [("etth1", 3), ("etth2", 3)]
     alone = compared(found, family="none")

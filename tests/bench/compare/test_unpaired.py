@@ -20,7 +20,7 @@ def fixed_series() -> FrameBuilder:
 
 
 def contrasts_of(comparison: object) -> dict[str, Contrast]:
-    return {c.label: c for s in comparison.sections for c in s.contrasts}  # type: ignore[attr-defined]
+    return {c.label: c for s in comparison.sections for c in s.contrasts}
 
 
 def test_welch_beside_one_value_for_every_seed_is_the_one_sample_t_test() -> None:

@@ -19,8 +19,8 @@ BETTER = beside(FROZEN, 0.05)
 
 
 def run(folder: Path, **options: object) -> ForecastRun:
-    found = ForecastRun(folder / "run").forecaster("frozen", REFERENCE, **options)  # type: ignore[arg-type]
-    return found.forecaster("better", BETTER, **options)  # type: ignore[arg-type]
+    found = ForecastRun(folder / "run").forecaster("frozen", REFERENCE, **options)
+    return found.forecaster("better", BETTER, **options)
 
 
 def drawn(folder: ForecastRun) -> tuple[Comparison, list[Drawing | Absent]]:

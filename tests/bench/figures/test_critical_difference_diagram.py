@@ -38,7 +38,7 @@ def overall(p: float = 0.01, **changes: object) -> Overall:
         critical_difference=None, resample=None, no_interval="", without_cost=(),
         without_anchors=(), imputed=(),
     )  # fmt: skip
-    return replace(found, **changes)  # type: ignore[arg-type]
+    return replace(found, **changes)
 
 
 @pytest.fixture(scope="module")
@@ -124,7 +124,7 @@ def test_incomplete_memories_are_marked(comparison: Comparison) -> None:
 def test_names_do_not_overlap_however_many(comparison: Comparison) -> None:
     found = draw(comparison, overall())
     canvas = found.figure.canvas
-    renderer = canvas.get_renderer()  # type: ignore[attr-defined]
+    renderer = canvas.get_renderer()
     boxes = [text.get_window_extent(renderer) for text in found.figure.axes[0].texts]
     assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[i + 1 :])
 

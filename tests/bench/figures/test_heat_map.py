@@ -57,7 +57,7 @@ def test_a_metric_without_a_best_value_has_no_colour_and_is_named() -> None:
     builder.cell("ref", [1.0] * 3, task="e", metric=FREE)
     builder.cell("own", [2.0] * 3, task="e", metric=FREE)
     found = drawn(builder)
-    assert math.isnan(cells(found)["e", "own"]["relative_error"])  # type: ignore[arg-type]
+    assert math.isnan(cells(found)["e", "own"]["relative_error"])
     assert "White for want of a best value: e." in found.caption
 
 
@@ -89,8 +89,8 @@ def test_numbers_that_are_not_told_from_the_reference_are_grey_and_slanted() -> 
         return by_place[0.5, labels.index(label) + 0.52]
 
     twin, better = text_of("twin"), text_of("better")
-    assert (twin.get_fontstyle(), twin.get_alpha()) == ("italic", heatmap.UNSURE)  # type: ignore[attr-defined]
-    assert (better.get_fontstyle(), better.get_alpha()) == ("normal", 1.0)  # type: ignore[attr-defined]
+    assert (twin.get_fontstyle(), twin.get_alpha()) == ("italic", heatmap.UNSURE)
+    assert (better.get_fontstyle(), better.get_alpha()) == ("normal", 1.0)
 
 
 def test_a_cell_that_lost_seeds_is_marked() -> None:

@@ -86,7 +86,7 @@ def test_names_cover_neither_each_other_nor_a_point(points: list[tuple[float, fl
     axes = figure.add_axes((0.1, 0.1, 0.8, 0.8))
     axes.set(xlim=(-0.1, 1.1), ylim=(-0.1, 1.1))
     annotate(axes, [(x, y, f"name-{k}", False) for k, (x, y) in enumerate(points)], points)
-    renderer = figure.canvas.get_renderer()  # type: ignore[attr-defined]
+    renderer = figure.canvas.get_renderer()
     texts = [text for text in axes.texts if isinstance(text, Annotation)]
     assert texts  # the first name always finds room
     boxes = [super(Annotation, text).get_window_extent(renderer) for text in texts]

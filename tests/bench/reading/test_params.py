@@ -158,7 +158,7 @@ def test_a_memory_sets_what_is_dictated_to_another_protocol_itself() -> None:
 
 
 class Unannotated:
-    def __init__(self, *, rate=1.0) -> None: ...  # type: ignore[no-untyped-def]
+    def __init__(self, *, rate=1.0) -> None: ...
 
 
 class OnlyForTypeCheckers:

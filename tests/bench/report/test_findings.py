@@ -19,7 +19,7 @@ SAME = [0.50, 0.53, 0.48, 0.51, 0.50]
 
 
 def sentences(frame: pd.DataFrame, **options: object) -> list[Finding]:
-    return list(findings(compare(frame, **options), ()))  # type: ignore[arg-type]
+    return list(findings(compare(frame, **options), ()))
 
 
 def claims(found: list[Finding]) -> list[str]:

@@ -175,7 +175,7 @@ def test_a_block_that_ran_out_of_time_goes_on_in_the_next_call(
     monkeypatch.undo()
     assert statuses(tmp_path / "run") == {"persistence": ["timeout", "timeout"]}
     (left,) = (tmp_path / "run" / "checkpoints").iterdir()
-    assert Checkpoint(left).load()[1] == 30  # type: ignore[index]
+    assert Checkpoint(left).load()[1] == 30
     resumed = positions_resumed(monkeypatch)
     runner.run(made, tmp_path / "run", often)
     assert resumed == [30]

@@ -189,4 +189,4 @@ def test_geometric_ratio_of_twenty_pairs_is_bootstrapped() -> None:
     ],
 )
 def test_words_for_magnitudes(kind: str, value: float, word: str) -> None:
-    assert magnitude(kind, value) == word  # type: ignore[arg-type]
+    assert magnitude(kind, value) == word

@@ -115,7 +115,7 @@ def test_another_seed_gives_another_bootstrap_interval() -> None:
 @pytest.mark.parametrize("method", ["bca", "percentile"])
 def test_a_bootstrap_of_fewer_than_five_is_refused_with_the_reason(method: str) -> None:
     with pytest.raises(TooFewForBootstrap, match="only 35 distinct resamples"):
-        bootstrap_interval([1.0, 2.0, 3.0, 4.0], rng=generator(), method=method)  # type: ignore[arg-type]
+        bootstrap_interval([1.0, 2.0, 3.0, 4.0], rng=generator(), method=method)
 
 
 @pytest.mark.parametrize(("n", "count"), [(3, 10), (4, 35), (5, 126), (6, 462)])

@@ -57,10 +57,10 @@ def test_one_forecaster_is_the_set(arch: Any) -> None:
 
 
 def test_the_same_generator_gives_the_same_set(arch: Any) -> None:
-    state = np.random.get_state()[1].copy()  # type: ignore[index,union-attr]
+    state = np.random.get_state()[1].copy()
     first, second = (model_confidence_set(LOSSES, 4, rng=generator()) for _ in range(2))
     assert first == second
-    assert (np.random.get_state()[1] == state).all()  # type: ignore[index]
+    assert (np.random.get_state()[1] == state).all()
 
 
 @pytest.mark.parametrize(

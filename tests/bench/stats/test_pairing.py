@@ -30,7 +30,7 @@ def test_disjoint_seeds_leave_no_pairs() -> None:
     ("direction", "expected"), [("lower", [0.5, -1.0]), ("higher", [-0.5, 1.0])]
 )
 def test_a_difference_is_positive_where_a_is_better(direction: str, expected: list[float]) -> None:
-    assert differences([1.0, 3.0], [1.5, 2.0], direction).tolist() == expected  # type: ignore[arg-type]
+    assert differences([1.0, 3.0], [1.5, 2.0], direction).tolist() == expected
 
 
 def test_equal_decimals_give_equal_differences() -> None:

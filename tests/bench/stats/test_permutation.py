@@ -17,7 +17,7 @@ INTEGERS = st.lists(st.integers(-20, 20), min_size=2, max_size=9)
 
 
 def flip(d: object, **options: object) -> float:
-    return float(sign_flip(d, rng=generator(), **options)[0])  # type: ignore[arg-type]
+    return float(sign_flip(d, rng=generator(), **options)[0])
 
 
 def test_five_pairs_by_hand() -> None:

@@ -63,7 +63,7 @@ def test_tasks_weigh_the_same_whatever_their_seeds() -> None:
 @pytest.mark.parametrize("costs", [[[-1.0]], [[math.nan]], [1.0]])
 def test_what_is_no_table_of_costs_is_refused(costs: object) -> None:
     with pytest.raises(ValueError, match="not negative"):
-        cost_ratios(costs)  # type: ignore[arg-type]
+        cost_ratios(costs)
 
 
 def test_a_task_on_which_every_memory_failed_is_refused() -> None:

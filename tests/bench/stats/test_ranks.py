@@ -30,7 +30,7 @@ def lists(elements: st.SearchStrategy[Any], n: int) -> st.SearchStrategy[list[An
 
 
 def p_of(ranks: object) -> float:
-    return permutation_p(ranks, rng=generator())  # type: ignore[arg-type]
+    return permutation_p(ranks, rng=generator())
 
 
 def test_demsars_ranks_and_statistics() -> None:
@@ -140,8 +140,8 @@ def test_a_drawn_p_is_never_zero() -> None:
 def test_the_order_of_tasks_and_memories_changes_no_p(random: object) -> None:
     ranks = rank_matrix(-UNROUNDED)
     rows, columns = list(range(14)), list(range(4))
-    random.shuffle(rows)  # type: ignore[attr-defined]
-    random.shuffle(columns)  # type: ignore[attr-defined]
+    random.shuffle(rows)
+    random.shuffle(columns)
     shuffled = ranks[np.ix_(rows, columns)]
     assert p_of(shuffled) == p_of(ranks)
     assert friedman(shuffled).chi2 == pytest.approx(friedman(ranks).chi2, rel=1e-12)
@@ -173,7 +173,7 @@ def test_blocks_average_ranks_and_rank_them_again() -> None:
 @pytest.mark.parametrize("ranks", [[[1, 2, 3]], [[1], [1]], [1, 2]])
 def test_too_little_to_compare_is_refused(ranks: object) -> None:
     with pytest.raises(ValueError, match="at least 2 rows and 2 memories"):
-        friedman(ranks)  # type: ignore[arg-type]
+        friedman(ranks)
     with pytest.raises(ValueError, match="at least 2 rows and 2 memories"):
         p_of(ranks)
 

@@ -55,7 +55,7 @@ def test_all_memories_get_the_same_seeds() -> None:
 def test_each_kind_draws_what_it_says() -> None:
     seeds = draw([5, 7], rng=generator(), resample="seeds", replicates=40)
     assert all((s.times == 1).all() for s in seeds)
-    assert [s.counts.sum(axis=1).tolist() for s in seeds] == [[5.0] * 40, [7.0] * 40]  # type: ignore[union-attr]
+    assert [s.counts.sum(axis=1).tolist() for s in seeds] == [[5.0] * 40, [7.0] * 40]
     tasks = draw([5, 7], rng=generator(), resample="tasks", replicates=40)
     assert (tasks[0].times + tasks[1].times == 2).all()
     assert {int(t) for t in tasks[0].times} == {0, 1, 2}
@@ -136,8 +136,8 @@ def test_nothing_to_draw_from_is_refused(sizes: list[int], replicates: int) -> N
 
 
 def test_the_global_generator_is_left_alone() -> None:
-    before = np.random.get_state()[1].copy()  # type: ignore[index,union-attr]
+    before = np.random.get_state()[1].copy()
     for kind in KINDS:
         samples(some_values([5, 5]), draw([5, 5], rng=generator(), resample=kind, replicates=10))
     profiles.performance_profile(np.abs(some_values([5, 5])), rng=generator(), replicates=10)
-    assert (np.random.get_state()[1] == before).all()  # type: ignore[index]
+    assert (np.random.get_state()[1] == before).all()

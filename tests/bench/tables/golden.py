@@ -41,7 +41,7 @@ def comparison(**options: str) -> Comparison:
         "nan": float("nan"),
     }
     frame = builder.frame(reference="linear-assoc", runs=[run], suite="golden")
-    return compare(frame, **options)  # type: ignore[arg-type]
+    return compare(frame, **options)
 
 
 def suite() -> Comparison:

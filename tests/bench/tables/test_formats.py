@@ -209,7 +209,7 @@ def test_a_task_that_is_still_to_run_has_not_failed() -> None:
 def test_no_mark_claims_a_correction_that_was_not_made() -> None:
     builder = FrameBuilder().cell("ref", [0.5, 0.51, 0.52]).cell("a", [0.3, 0.32, 0.31])
     for option in ({"correction": "none"}, {"family": "none"}):
-        sheet = build(compare(builder.frame(), **option))  # type: ignore[arg-type]
+        sheet = build(compare(builder.frame(), **option))
         footer = "\n".join(sheet.footer)
         assert "Marks: † significantly better." in footer
         assert "p-values are not corrected" in footer

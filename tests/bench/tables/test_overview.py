@@ -44,7 +44,7 @@ def test_the_spread_is_the_larger_half_of_the_interval() -> None:
     ("spread", "text"), [("sd", "0.4092 ±0.0087"), ("sem", "0.4092 ±0.0039"), ("none", "0.4092")]
 )
 def test_the_spread_is_the_one_asked_for(spread: str, text: str) -> None:
-    (grid,) = overviews(compare(two_tasks().frame()), spread, None)  # type: ignore[arg-type]
+    (grid,) = overviews(compare(two_tasks().frame()), spread, None)
     assert texts(grid, "ref")[1] == text
 
 

@@ -26,7 +26,7 @@ def overall(*entrants: Entrant, **changes: object) -> Overall:
         least_rows=6, critical_difference=None, resample=None, no_interval="", without_cost=(),
         without_anchors=(), imputed=(),
     )  # fmt: skip
-    return replace(found, **changes)  # type: ignore[arg-type]
+    return replace(found, **changes)
 
 
 def four() -> tuple[Entrant, ...]:

@@ -55,9 +55,9 @@ def drawn(frame: pd.DataFrame, *, terminal: bool) -> str:
 @pytest.mark.parametrize("mode", ["vs-reference", "vs-best", "all-pairs"])
 def test_the_order_of_records_changes_no_byte(format: Format, mode: str) -> None:
     frame = mixed().frame()
-    expected = render(compare(frame, mode=mode), format)  # type: ignore[arg-type]
+    expected = render(compare(frame, mode=mode), format)
     for seed in (1, 2):
-        other = compare(reordered(frame, seed), mode=mode)  # type: ignore[arg-type]
+        other = compare(reordered(frame, seed), mode=mode)
         assert render(other, format) == expected
 
 
@@ -104,7 +104,7 @@ def test_survivors_of_a_partial_cell_are_never_best_even_with_the_best_mean() ->
 @pytest.mark.parametrize("spread", ["ci", "sd", "sem", "none"])
 def test_equal_seeds_say_so_and_never_show_a_spread_of_zero(spread: str) -> None:
     builder = FrameBuilder().cell("a", [1.0] * 5, metric=ACCURACY)
-    grid = build(compare(builder.frame()), spread=spread).grids[0]  # type: ignore[arg-type]
+    grid = build(compare(builder.frame()), spread=spread).grids[0]
     assert grid.rows[0][1].text == "1.000 (n=5, all equal)"
 
 
@@ -128,7 +128,7 @@ def test_a_mark_of_no_difference_needs_seeds_that_could_have_shown_one() -> None
 
 
 def _marks(comparison: object) -> list[str]:
-    sheet = build(comparison)  # type: ignore[arg-type]
+    sheet = build(comparison)
     cells = [cell for grid in sheet.grids for row in grid.rows for cell in row]
     return ["=" for cell in cells if "not-separated" in cell.marks]
 
@@ -170,7 +170,7 @@ def test_dropped_tasks_are_named_with_how_many_are_left() -> None:
 
 def test_the_identity_of_a_suite_ignores_memories_and_seeds_and_sees_protocols() -> None:
     def identity(**cell: str) -> str:
-        builder = FrameBuilder().cell("a", FIVE, **cell)  # type: ignore[arg-type]
+        builder = FrameBuilder().cell("a", FIVE, **cell)
         return compare(builder.frame()).suite_hash
 
     one = FrameBuilder().cell("b", FIVE[:3]).cell("c", FIVE[:3])
