@@ -85,9 +85,9 @@ def test_the_example_suite_says_what_the_page_says_of_it(outputs: dict[str, str]
     (table,) = (text for command, text in outputs.items() if command.startswith("memb compare"))
     mse = {}
     for backbone in ("dlinear", "two-layer"):
-        rows = table.split(f"elnino[backbone={backbone}]: ", 1)[1].split("\n\n", 2)[1]
+        rows = table.split(f"elnino[backbone={backbone}]: mse, ", 1)[1].split("\n\n", 1)[0]
         mse[backbone] = {
-            label: float(value) for label, value in re.findall(r"^ (\S+) +([\d.]+)", rows, re.M)
+            label: float(value) for label, value in re.findall(r"^(\S+) +([\d.]+)", rows, re.M)
         }
         assert set(mse[backbone]) == {"frozen", "ogd", "lead-bias"}
     weak, strong = mse["dlinear"], mse["two-layer"]
