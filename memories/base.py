@@ -69,7 +69,7 @@ DICTATED: Mapping[str, tuple[str, ...]] = {
     "forecaster": (
         "channels", "lookback", "horizon", "period", "steps", "backbone", "generator",
     ),
-    "tokens": ("channels", "lookback", "horizon", "generator"),
+    "tokens": ("token_dim", "channels", "lookback", "horizon", "generator"),
     "router": ("key_dim", "generator"),
 }  # fmt: skip
 """By protocol, the constructor arguments that the task or the harness gives.

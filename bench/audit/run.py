@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from bench import registry
-from bench.audit import associative, forecaster
+from bench.audit import associative, forecaster, tokens
 from bench.audit.subject import Subject, subject
 from bench.audit.verdict import Law, Verdict, clone
 from bench.errors import MembError, Problem
@@ -19,7 +19,14 @@ from memories.base import OnlineForecaster, protocol_of
 LAWS: Mapping[str, tuple[Law, ...]] = {
     "associative": associative.LAWS,
     "forecaster": forecaster.LAWS,
+    "tokens": tokens.LAWS,
 }
+DICTATED: Mapping[str, Mapping[str, Any]] = {
+    "associative": associative.DICTATED,
+    "forecaster": forecaster.DICTATED,
+    "tokens": tokens.DICTATED,
+}
+"""By protocol, the sizes that a memory is tried at."""
 
 
 @dataclass(frozen=True)
@@ -72,8 +79,7 @@ def audit(
     protocol = protocol_of(entry.cls)
     if protocol not in LAWS:
         raise MembError(f"no laws for the protocol '{protocol}' of memory '{name}'")
-    dictated = associative.DICTATED if protocol == "associative" else forecaster.DICTATED
-    tried = subject(entry, params, dictated, backbone)
+    tried = subject(entry, params, DICTATED[protocol], backbone)
     verdicts = try_laws(tried, protocol)
     return Audit(name, params, protocol, verdicts, tried.backbone, tried.note)
 

@@ -33,9 +33,13 @@ LONG = {
     "ogd-head",
     "onenet",
     "proceed-full",
+    "spectral-readme",
+    "spectral-v1",
+    "spectral-v3",
+    "spectral-v4f",
     "tafas",
 }
-"""Forecasters whose audit takes long, beside one of their kind that is audited."""
+"""Memories whose audit takes long, beside one of their kind that is audited."""
 WARM = {"warmup_steps": 5, "min_entries": 3}
 """H-Mem learns and corrects with all its parts within the audit's 35 steps."""
 
