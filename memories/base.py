@@ -20,10 +20,12 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar, Literal, TypeAlias
 
 import torch
 from torch import Tensor, nn
+
+from memories.backbones.base import Training
 
 State: TypeAlias = Mapping[str, Tensor]
 """A memory's state: names to tensors of constant shape and dtype."""
@@ -311,8 +313,24 @@ class OnlineForecaster(Memory):
         return {}
 
 
+MemoryEval = Literal["stream", "empty", "frozen-train"]
+"""What a token memory holds in evaluation: a causal stream of windows, nothing, what training left.
+"""
+TrainMemory = Literal["snapshot", "trajectory"]
+"""What it holds in training: a chronological pass up to the window, or the batches before."""
+
+
 class TokenMemory(Memory):
-    """Adds memory tokens to an encoder's input and absorbs what the encoder made of them."""
+    """Adds memory tokens to an encoder's input and absorbs what the encoder made of them.
+
+    Its weights are trained together with the encoder's, by the gradient of the forecast error with
+    respect to the tokens; what is absorbed never has a gradient.
+    """
+
+    memory_eval: MemoryEval = "stream"
+    train_memory: TrainMemory = "snapshot"
+    resets: bool = True
+    """Whether training empties it before each epoch."""
 
     @abstractmethod
     def tokens(self, state: State) -> Tensor:
@@ -320,7 +338,41 @@ class TokenMemory(Memory):
 
     @abstractmethod
     def absorb(self, state: State, hidden: Tensor) -> State:
-        """The state after a pass whose hidden states were [L, C, d]."""
+        """The state after a pass whose hidden states were [N, C, d], N positions of the encoder."""
+
+    def absorb_batch(self, state: State, hidden: Tensor) -> State:
+        """The state after a pass over B windows in order, hidden states [B, N, C, d]."""
+        for window in hidden:
+            state = self.absorb(state, window)
+        return state
+
+    def snapshot(self, state: State) -> State:
+        """The part of a state that tokens are made from; all of it by default."""
+        return state
+
+    def tokens_from(
+        self,
+        snapshot: State,
+        training: Training | None = None,  # noqa: ARG002
+    ) -> Tensor:
+        """Tokens [..., M, d] from snapshots stacked along any leading axes, with gradient.
+
+        Args:
+            snapshot: Entries of `snapshot`, all with the same leading axes.
+            training: Noise for dropout; None in evaluation.
+        """
+        name, entry = next(iter(snapshot.items()))
+        if entry.dim() == self.init_state()[name].dim():
+            return self.tokens(snapshot)
+        return torch.func.vmap(self.tokens_from)(snapshot)
+
+    def pooled(self, hidden: Tensor) -> Tensor | None:  # noqa: ARG002
+        """Hidden states [B, N, C, d] pooled to [B, C, d] for the forecast; None where not wanted.
+
+        A memory that learns what to store gets its gradient this way: a linear map of the pooled
+        states of the current window is added to the forecast.
+        """
+        return None
 
 
 class Router(Memory):

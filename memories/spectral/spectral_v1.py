@@ -7,12 +7,13 @@ from typing import Annotated, Any
 from annotated_types import Gt
 
 from bench.registry import memory
+from memories.base import MemoryEval, TrainMemory
 from memories.spectral.heads import HeadName
 from memories.spectral.spectrum import Normalise
 from memories.spectral.stores import Kernel
 from memories.spectral.summary import RowPer
 from memories.spectral.time_kernel import TimeUnits
-from memories.spectral.token_memory import MemoryEval, Size, SpectralMemory, TrainMemory
+from memories.spectral.token_memory import Size, SpectralMemory
 
 
 @memory("spectral-v1", family="spectral", source="Marquez 2025")

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from bench.registry import memory
+from memories.base import MemoryEval, TrainMemory
 from memories.spectral.heads import HeadName
 from memories.spectral.signs import Sign
 from memories.spectral.spectrum import Normalise
 from memories.spectral.stores import Kernel
 from memories.spectral.summary import RowPer
-from memories.spectral.token_memory import MemoryEval, Size, SpectralMemory, TrainMemory
+from memories.spectral.token_memory import Size, SpectralMemory
 
 
 @memory("spectral-v2", family="spectral", source="Marquez 2025")

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from memories.backbones.base import Training
-from memories.base import InvalidParameter, State, TokenMemory
+from memories.base import InvalidParameter, MemoryEval, State, TokenMemory, TrainMemory
 from memories.slots.ring import ring_valid
 from memories.spectral.heads import HEADS, HeadName
 from memories.spectral.signs import Sign
@@ -23,8 +23,6 @@ from memories.spectral.time_store import TimeFiltered
 
 Size = Annotated[int, Ge(1)]
 Refresh = Literal["write", "every", "read"]
-MemoryEval = Literal["stream", "empty", "frozen-train"]
-TrainMemory = Literal["snapshot", "trajectory"]
 
 LEAST_ROWS = 4
 """Fewer rows than this, or than components, give no tokens."""
@@ -139,6 +137,7 @@ class SpectralMemory(TokenMemory):
         self.has_basis = settings.of_data
         self.head = HEADS[head](token_dim, components, tokens, dropout, generator)
         self.gate = nn.Parameter(torch.zeros(())) if gated else None
+        self.pool_learns = pool == "attn-trained"
         self.summary = Summary(token_dim, pool, row_per, generator)
 
     @property
@@ -196,7 +195,11 @@ class SpectralMemory(TokenMemory):
 
     @override
     def absorb(self, state: State, hidden: Tensor) -> State:
-        return self.write(state, self.summarise(hidden[None]))
+        return self.absorb_batch(state, hidden[None])
+
+    @override
+    def absorb_batch(self, state: State, hidden: Tensor) -> State:
+        return self.write(state, self.summarise(hidden))
 
     def summarise(self, hidden: Tensor) -> Tensor:
         """The rows [N, d] that a pass with hidden states [B, L, C, d] leaves, detached.
@@ -205,12 +208,9 @@ class SpectralMemory(TokenMemory):
         """
         return self.summary.rows(hidden)
 
-    def pooled(self, hidden: Tensor) -> Tensor:
-        """Hidden states [B, L, C, d] pooled over positions, [B, C, d], not detached.
-
-        Where a model also uses them in its forecast, the pooling of ``attn-trained`` is trained.
-        """
-        return self.summary.pooled(hidden)
+    @override
+    def pooled(self, hidden: Tensor) -> Tensor | None:
+        return self.summary.pooled(hidden) if self.pool_learns else None
 
     def write(self, state: State, rows: Tensor, times: Tensor | None = None) -> State:
         """The state after rows [N, d] were stored in order, at times [N], and a refresh if due."""
@@ -249,11 +249,13 @@ class SpectralMemory(TokenMemory):
         """The state with running sums taken anew from the window, free of their rounding."""
         return {**state, **self.store.recomputed(state)}
 
+    @override
     def snapshot(self, state: State) -> State:
         """The part of a state that tokens are made from, refreshed if that is due at reads."""
         state = self.refreshed(state) if self.refresh == "read" else state
         return {name: state[name] for name in SNAPSHOT if name in state}
 
+    @override
     def tokens_from(
         self, snapshot: Mapping[str, Tensor], training: Training | None = None
     ) -> Tensor:
