@@ -331,6 +331,8 @@ class TokenMemory(Memory):
     train_memory: TrainMemory = "snapshot"
     resets: bool = True
     """Whether training empties it before each epoch."""
+    replaces: BackboneSlot | None = None
+    """Backbone that takes the encoder's place, of a row without tokens in a table of memories."""
 
     @abstractmethod
     def tokens(self, state: State) -> Tensor:
@@ -365,6 +367,13 @@ class TokenMemory(Memory):
         if entry.dim() == self.init_state()[name].dim():
             return self.tokens(snapshot)
         return torch.func.vmap(self.tokens_from)(snapshot)
+
+    def report(self, state: State) -> Mapping[str, Tensor]:  # noqa: ARG002
+        """Scalars that tell how full the memory is, by snake_case name; nothing by default.
+
+        For analysis only; ``rows`` is how many rows it holds. Changes nothing.
+        """
+        return {}
 
     def pooled(self, hidden: Tensor) -> Tensor | None:  # noqa: ARG002
         """Hidden states [B, N, C, d] pooled to [B, C, d] for the forecast; None where not wanted.

@@ -6,7 +6,7 @@ from abc import abstractmethod
 from collections.abc import Callable
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from typing_extensions import override
 
 from memories.backbones.base import Backbone, Training
@@ -52,6 +52,32 @@ class TokenBackbone(Backbone):
         """Forecasts [B, H, C] of windows [B, L, C], without memory tokens."""
         none = windows.new_zeros(0, self.token_dim)
         return self.with_tokens(windows, none, training)[0]
+
+
+class WithoutTokens(TokenBackbone):
+    """A backbone that takes no tokens, in the place of one that does; its hidden states are zeros.
+
+    Args:
+        backbone: What forecasts.
+    """
+
+    token_dim = 1
+
+    def __init__(self, backbone: nn.Module) -> None:
+        super().__init__()
+        self.backbone = backbone
+
+    @override
+    def with_tokens(
+        self,
+        windows: Tensor,
+        tokens: Tensor,
+        training: Training | None = None,
+        addend: Addend | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        trained = isinstance(self.backbone, Backbone)
+        given = (windows, training) if trained else (windows,)
+        return self.backbone(*given), windows.new_zeros(len(windows), 1, windows.shape[-1], 1)
 
 
 class TokenModel(Backbone):

@@ -300,3 +300,7 @@ class SpectralMemory(TokenMemory):
         if not self.store.slots:
             return state["count"]
         return state["count"].clamp(max=state["rows"].shape[0])
+
+    @override
+    def report(self, state: State) -> Mapping[str, Tensor]:
+        return {"rows": self.held(state)}

@@ -1,0 +1,44 @@
+"""A forecasting backbone alone, for its row in a table of token memories."""
+
+from __future__ import annotations
+
+from torch import Tensor
+from typing_extensions import override
+
+from bench.registry import memory
+from memories.base import BackboneSlot, State, TokenMemory
+
+DLINEAR = BackboneSlot("dlinear")
+
+
+@memory("plain-backbone", family="floors", source="none")
+class PlainBackbone(TokenMemory):
+    """No memory and another backbone in the encoder's place, trained and tested by the same task.
+
+    State: ``count`` of passes.
+
+    Args:
+        token_dim: Not used.
+        backbone: What forecasts, by name or as ``{name: ..., params: {...}}``.
+    """
+
+    memory_eval = "empty"
+    train_memory = "trajectory"
+    zero: Tensor
+
+    def __init__(self, token_dim: int, *, backbone: BackboneSlot = DLINEAR) -> None:  # noqa: ARG002
+        super().__init__()
+        self.replaces = backbone
+        self.scalar("zero", 0.0)
+
+    @override
+    def init_state(self) -> State:
+        return {"count": self.zero.long()}
+
+    @override
+    def tokens(self, state: State) -> Tensor:
+        return self.zero.new_zeros(0, 1)
+
+    @override
+    def absorb(self, state: State, hidden: Tensor) -> State:
+        return {"count": state["count"] + 1}
