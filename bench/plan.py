@@ -181,7 +181,7 @@ def _cell(
         settings, standing, skipped = built
     takes = params.dictated(entry)
     drawn = {"generator", "backbone"} & set(takes) or memory.meta != "none"
-    deterministic = not task.seeded and not drawn
+    deterministic = not (task.seeded or task.trains or drawn)
     protocol = digest([task.version, spec.name, task.identity(spec.params), task.digest()])
     cell = Cell(
         label=memory.label,

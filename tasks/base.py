@@ -250,6 +250,8 @@ class Task(ABC):
     """The protocol that memories must follow, or be lifted to."""
     tunes: ClassVar[bool] = False
     """Whether it has a validation stream on which parameters may be chosen."""
+    trains: ClassVar[bool] = False
+    """Whether it trains something with every memory, so that none is the same at every seed."""
 
     @property
     def seeded(self) -> bool:

@@ -49,26 +49,34 @@ class MultiHeadAttention(nn.Module):
         length: int,
         previous: Tensor | None = None,
         training: Training | None = None,
+        *,
+        skip: int = 0,
     ) -> tuple[Tensor, Tensor]:
         """What each token attends to, and the scores before the softmax.
 
         Args:
             tokens: [G N, d], the N tokens of a group side by side.
             length: N.
-            previous: Scores [G, heads, N, N] to be added.
+            previous: Scores [G, heads, N - skip, N] to be added.
             training: Drops attention weights; None in evaluation.
+            skip: First tokens of each group that are attended to and do not attend themselves.
 
         Returns:
-            [G N, d] and [G, heads, N, N].
+            [G (N - skip), d] and [G, heads, N - skip, N].
         """
-        split = (-1, length, self.heads, tokens.shape[-1] // self.heads)
+        width = tokens.shape[-1]
+        by_head = (self.heads, width // self.heads)
+        asking = tokens
+        if skip:
+            asking = tokens.view(-1, length, width)[:, skip:].flatten(0, 1)
         # scaling queries touches fewer numbers than scaling scores
-        query = (self.query(tokens) * self.scale).view(split).transpose(1, 2)
-        key = self.key(tokens).view(split).permute(0, 2, 3, 1)
-        value = self.value(tokens).view(split).transpose(1, 2)
+        query = self.query(asking) * self.scale
+        query = query.view(-1, length - skip, *by_head).transpose(1, 2)
+        key = self.key(tokens).view(-1, length, *by_head).permute(0, 2, 3, 1)
+        value = self.value(tokens).view(-1, length, *by_head).transpose(1, 2)
         scores = query @ key
         if previous is not None:
             scores = scores + previous
         weights = dropped(scores.softmax(dim=-1), self.dropout, training)
-        attended = (weights @ value).transpose(1, 2).reshape(tokens.shape)
+        attended = (weights @ value).transpose(1, 2).reshape(asking.shape)
         return self.output(attended), scores

@@ -39,7 +39,8 @@ class Training:
         if self.noise is None:
             return x
         keep = self.noise[start : self.used].view(x.shape) >= rate
-        return torch.where(keep, x / (1 - rate), 0.0)
+        # a product with integers takes a third of the time of `where`, one with bools a half
+        return x / (1 - rate) * keep.view(torch.int8)
 
 
 class Backbone(nn.Module, ABC):

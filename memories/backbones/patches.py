@@ -86,11 +86,19 @@ class PatchEmbedding(nn.Module):
         return dropped(tokens.flatten(0, 1), self.dropout, training)
 
 
-def sinusoid(count: int, width: int) -> Tensor:
+def sinusoid(
+    count: int, width: int, *, start: int = 0, device: torch.device | None = None
+) -> Tensor:
     """Position codes [count, width]: sin(i w_j), cos(i w_j) side by side, w_j = 10000^(-2j/width).
 
     Vaswani et al. 2017.
+
+    Args:
+        count: Positions.
+        width: Features of a code.
+        start: The first i.
+        device: Where codes are made; null for the processor.
     """
-    rates = torch.exp(torch.arange(0, width, 2) * (-math.log(LONGEST_WAVE) / width))
-    angles = torch.arange(count)[:, None] * rates
+    rates = torch.exp(torch.arange(0, width, 2, device=device) * (-math.log(LONGEST_WAVE) / width))
+    angles = torch.arange(start, start + count, device=device)[:, None] * rates
     return torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(1)[:, :width]

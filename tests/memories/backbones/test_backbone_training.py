@@ -15,6 +15,8 @@ from memories.backbones.dlinear import DLinear
 from memories.backbones.itransformer import ITransformer
 from memories.backbones.layers import BatchNorm
 from memories.backbones.patchtst import PatchTST
+from memories.backbones.spectral_former import SpectralFormer
+from memories.backbones.spectral_former_v1 import SpectralFormerV1
 from memories.backbones.tcn import TCN
 from tests.memories.backbones.drawn import generator, shaken, windows
 
@@ -46,14 +48,29 @@ def dlinear(seed: int = 1, **settings: Any) -> DLinear:
     return DLinear(CHANNELS, LOOKBACK, HORIZON, kernel=5, **settings, generator=generator(seed))
 
 
-BACKBONES = [patchtst, tsl, itransformer, tcn, dlinear]
-WITH_DROPOUT = [patchtst, tsl, itransformer, tcn]
+def former(seed: int = 1, **settings: Any) -> SpectralFormer:
+    sizes = {"width": 8, "heads": 2, "feedforward": 12, "layers": 2, "patch": 5}
+    settings = sizes | settings
+    return SpectralFormer(CHANNELS, LOOKBACK, HORIZON, **settings, generator=generator(seed))
+
+
+def former_v1(seed: int = 1, **settings: Any) -> SpectralFormerV1:
+    sizes = {"width": 8, "heads": 2, "feedforward": 12, "layers": 2, "label_len": 3}
+    settings = sizes | settings
+    return SpectralFormerV1(CHANNELS, LOOKBACK, HORIZON, **settings, generator=generator(seed))
+
+
+BACKBONES = [patchtst, tsl, itransformer, tcn, dlinear, former, former_v1]
+DROPPED_TOKENS = [patchtst, tsl, itransformer, tcn, former]
+WITH_DROPOUT = [*DROPPED_TOKENS, former_v1]
 NO_DROPOUT = {
     patchtst: {"dropout": 0.0},
     tsl: {"dropout": 0.0, "attention_dropout": 0.0, "head_dropout": 0.0},
     itransformer: {"dropout": 0.0},
     tcn: {"dropout": 0.0},
     dlinear: {},
+    former: {"dropout": 0.0},
+    former_v1: {"dropout": 0.0},
 }
 
 
@@ -118,6 +135,8 @@ SIZES = [
     (itransformer, BATCH * CHANNELS * (8 + 2 * (2 * CHANNELS + 8 + 12 + 8))),
     (tcn, BATCH * 10),
     (dlinear, 0),
+    (former, BATCH * CHANNELS * 4 * (8 + 2 * (2 * 4 + 8 + 12 + 8))),
+    (former_v1, BATCH * LOOKBACK * 2 * (2 * LOOKBACK + 8 + 12 + 8)),
 ]
 
 
@@ -129,7 +148,7 @@ def test_the_noise_of_a_pass_is_one_number_per_element_that_may_be_dropped(build
     assert drawn(build).noise_size(windows(BATCH, LOOKBACK, CHANNELS)) == size
 
 
-@pytest.mark.parametrize("build", WITH_DROPOUT)
+@pytest.mark.parametrize("build", DROPPED_TOKENS)
 def test_where_everything_is_dropped_all_windows_look_the_same(build: Build):
     """Tokens, or the features of the newest row, are zeros; only the window's moments are left."""
     module = drawn(build)

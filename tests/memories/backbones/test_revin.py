@@ -10,6 +10,8 @@ from memories.backbones.dlinear import DLinear
 from memories.backbones.itransformer import ITransformer
 from memories.backbones.patchtst import PatchTST
 from memories.backbones.revin import RevIN
+from memories.backbones.spectral_former import SpectralFormer
+from memories.backbones.spectral_former_v1 import SpectralFormerV1
 from memories.backbones.tcn import TCN
 from tests.memories.backbones.drawn import generator, shaken, windows
 
@@ -80,6 +82,8 @@ BACKBONES = [
     lambda: ITransformer(3, 24, 5, width=16, feedforward=16, generator=generator()),
     lambda: TCN(3, 24, 5, width=8, features=12, depth=5, generator=generator()),
     lambda: DLinear(3, 24, 5, revin=True, generator=generator()),
+    lambda: SpectralFormer(3, 24, 5, width=8, heads=2, generator=generator()),
+    lambda: SpectralFormerV1(3, 24, 5, width=8, heads=2, generator=generator()),
 ]
 
 
