@@ -100,7 +100,8 @@ class TokenModel(Backbone):
     ) -> None:
         super().__init__()
         self.encoder, self.memory = encoder, memory
-        probe = next(encoder.parameters()).new_zeros(1, 1, 1, encoder.token_dim)
+        held = next(iter(memory.init_state().values()))
+        probe = torch.zeros(1, 1, 1, encoder.token_dim, device=held.device)
         reads = memory.pooled(probe) is not None
         self.readout = linear(encoder.token_dim, horizon, generator) if reads else None
 
