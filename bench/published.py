@@ -46,6 +46,8 @@ class PublishedNumber(_Model):
     """The number, or the mean of several runs."""
     values: Annotated[list[FiniteFloat], MinLen(2)] | None = None
     """The numbers of single runs, in place of their mean."""
+    seeds: list[int] | None = None
+    """The seeds of `values`, in their order."""
     sd: Annotated[FiniteFloat, Ge(0)] | None = None
     """Sample standard deviation over runs."""
     n: Annotated[int, Ge(1)] | None = None
@@ -65,6 +67,8 @@ class PublishedNumber(_Model):
             raise own_error("give either value or values")
         if self.values is not None and (self.sd is not None or self.n is not None):
             raise own_error("sd and n follow from values: leave them out")
+        if self.seeds is not None and len(self.seeds) != len(self.values or ()):
+            raise own_error("seeds are those of values: as many, each in its place")
         if self.sd is not None and (self.n is None or self.n < 2):
             raise own_error("sd needs n, the number of runs it is over, at least 2")
         if self.memory_params and self.memory is None:
@@ -94,8 +98,9 @@ class PublishedFile(_Model):
     """Registered name of the task."""
     params: dict[str, Any] = {}
     """Parameters that a task point must have for all of them."""
-    comparable: bool = True
-    """Whether they were measured as ours are, so that a difference means something."""
+    comparable: bool | dict[str, Any] = True
+    """Whether they were measured as ours are, so that a difference means something; or parameters
+    that make a task point so. At other points they are shown and never judged."""
     remark: str = ""
     """A sentence to stand beside them."""
     metrics: Annotated[dict[str, str], MinLen(1)]
@@ -104,6 +109,12 @@ class PublishedFile(_Model):
     """Authors, year and table, by a short key."""
     results: Annotated[list[PublishedNumber], MinLen(1)]
     """The numbers."""
+
+    def comparable_at(self, params: Mapping[str, Any]) -> bool:
+        """Whether a task point with these parameters measures as they were measured."""
+        if isinstance(self.comparable, bool):
+            return self.comparable
+        return holds(self.comparable, params)
 
 
 def load(choice: str, tasks: Collection[str]) -> tuple[PublishedFile, ...]:
@@ -182,11 +193,11 @@ def _undefined(model: PublishedFile) -> Iterable[Finding]:
                     f"explain it under {key}s; there are {listed}",
                     whole=True,
                 )
-        if result.memory is not None and not model.comparable:
+        if result.memory is not None and model.comparable is False:
             yield Finding(
                 ("results", index, "memory"),
                 "a number that is not comparable cannot be reproduced",
-                "leave memory out, or say comparable: true",
+                "leave memory out, or say comparable: true or at which parameters it is",
                 whole=True,
             )
 
@@ -205,6 +216,19 @@ def holds(wanted: Mapping[str, Any], found: Mapping[str, Any]) -> bool:
     ``name``, such as a backbone of any parameters.
     """
     return all(key in found and _fits(value, found[key]) for key, value in wanted.items())
+
+
+def in_words(wanted: Mapping[str, Any]) -> str:
+    """Parameters as a reader meets them: ``encoder spectral-former (preset paper), stride 1``."""
+    return ", ".join(f"{key} {_in_words(value)}" for key, value in wanted.items())
+
+
+def _in_words(value: Any) -> str:
+    if not isinstance(value, Mapping):
+        return str(value)
+    params = value.get("params")
+    own = f" ({in_words(params)})" if params else ""
+    return f"{value['name']}{own}" if "name" in value else in_words(value)
 
 
 def _fits(wanted: Any, found: Any) -> bool:

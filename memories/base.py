@@ -333,6 +333,8 @@ class TokenMemory(Memory):
     """Whether training empties it before each epoch."""
     replaces: BackboneSlot | None = None
     """Backbone that takes the encoder's place, of a row without tokens in a table of memories."""
+    composes_batches: bool = True
+    """Whether absorbing a batch gives the tokens that absorbing its windows in turn gives."""
 
     @abstractmethod
     def tokens(self, state: State) -> Tensor:

@@ -1,4 +1,8 @@
-"""The laws of token memories: what is absorbed later never changes the tokens of a pass."""
+"""The laws of token memories.
+
+What is absorbed later never changes the tokens of a pass; a batch is its windows, a snapshot its
+state.
+"""
 
 from __future__ import annotations
 
@@ -25,6 +29,10 @@ DICTATED = {
     "horizon": HORIZON,
 }
 LANE_TOLERANCE = 1e-5
+BATCHES = (1, 32, 4, 7)
+"""Passes per batch; with the first two there are tokens."""
+BATCH_TOLERANCE = 1e-4
+"""Sums over a batch are rounded in another order than sums over its windows."""
 
 Build = Callable[[int], TokenMemory]
 """Makes the memory of a seed."""
@@ -201,6 +209,57 @@ def saved_state_is_the_state(build: Build) -> None:
 
 
 @torch.no_grad()
+def batches_are_their_windows(build: Build) -> str:
+    """Absorb batches of several sizes: tokens must be those of absorbing each window in turn."""
+    memory = build(0)
+    if not memory.composes_batches:
+        raise NotClaimed("declared: what a batch leaves is not what its windows leave in turn")
+    hidden = passes(0)
+    together = alone = memory.init_state()
+    word = "bit-equal"
+    for batch in torch.split(hidden, list(BATCHES)):
+        together = memory.absorb_batch(together, batch.clone())
+        for window in batch:
+            alone = memory.absorb(alone, window.clone())
+        seen, expected = memory.tokens(together), memory.tokens(alone)
+        close = require_close(seen, expected, BATCH_TOLERANCE, f"a batch of {len(batch)} passes")
+        word = close if close != "bit-equal" else word
+    return word
+
+
+@torch.no_grad()
+def snapshots_make_the_tokens(build: Build) -> str:
+    """Tokens from snapshots, one or stacked along one or two axes, are those of their states."""
+    memory = build(0)
+    snapshots, expected = [], []
+    state = memory.init_state()
+    for given in passes(0):
+        before = clone(state)
+        snapshots.append(clone(memory.snapshot(state)))
+        expected.append(memory.tokens(state).clone())
+        single = memory.tokens_from(snapshots[-1])
+        if changed := differing(before, state):
+            raise Broken(f"a snapshot changed the state: {', '.join(changed)}")
+        require_close(single, expected[-1], LANE_TOLERANCE, "tokens from a snapshot")
+        state = memory.absorb(state, given)
+    stacked = {name: torch.stack([s[name] for s in snapshots]) for name in snapshots[0]}
+    wanted = torch.stack(expected)
+    squared = {name: _on_two_axes(entry) for name, entry in stacked.items()}
+    word = require_close(
+        memory.tokens_from(stacked), wanted, LANE_TOLERANCE, "tokens from stacked snapshots"
+    )
+    require_close(
+        memory.tokens_from(squared), _on_two_axes(wanted), LANE_TOLERANCE,
+        "tokens from snapshots on two axes",
+    )  # fmt: skip
+    return word
+
+
+def _on_two_axes(entry: Tensor) -> Tensor:
+    return entry.reshape(2, PASSES // 2, *entry.shape[1:])
+
+
+@torch.no_grad()
 def unused_slots_are_never_read(build: Build) -> None:
     """Fill the unused slots with NaN: tokens and later passes must not notice."""
     memory = build(0)
@@ -221,12 +280,13 @@ def unused_slots_are_never_read(build: Build) -> None:
 
 
 def nothing_is_trained_through_the_state(build: Build) -> None:
-    """Absorb hidden states that have a gradient: what is kept must have none."""
+    """Absorb hidden states that have a gradient, one and many: what is kept must have none."""
     memory = build(0)
     hidden = passes(0).requires_grad_()
     state = memory.init_state()
     for given in hidden:
         state = memory.absorb(state, given)
+    state = memory.absorb_batch(state, hidden)
     if held := [name for name, entry in state.items() if entry.requires_grad]:
         raise Broken(f"the state keeps the graph of earlier passes: {', '.join(held)}")
 
@@ -240,6 +300,8 @@ LAWS = (
     Law("layout", "the state keeps its shape; all is finite", state_keeps_its_shape),
     Law("lanes", "a lane alone equals the lane among others", lanes_do_not_meet),
     Law("restore", "saving and restoring the state changes nothing", saved_state_is_the_state),
+    Law("batches", "a batch leaves what its windows leave in turn", batches_are_their_windows),
+    Law("snapshots", "tokens from snapshots are those of their states", snapshots_make_the_tokens),
     Law("unused-slots", "slots that hold nothing are never read", unused_slots_are_never_read),
     Law("detached", "no gradient flows to earlier passes", nothing_is_trained_through_the_state),
 )

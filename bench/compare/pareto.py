@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import pandas as pd
 
@@ -24,6 +25,10 @@ STATE, PARAMS, BITS = "state_floats", "param_floats", "bits_per_float"
 READ, WRITE = "read_us", "write_us"
 PREDICT, OBSERVE = "predict_us", "observe_us"
 """What stands for reads and writes in a forecaster's costs."""
+TOKENS, ABSORB = "tokens_us", "absorb_us"
+"""What stands for them in a token memory's."""
+Calls = Literal["queries", "forecasts", "passes"]
+"""What the timed calls are of: queries and events, forecasts and revealed rows, encoder passes."""
 BATCH = 256.0
 """Queries of the timed read, events of the timed write."""
 
@@ -39,8 +44,10 @@ class Point:
         state_floats: Measured size of its state in 32-bit words.
         param_floats: Size of its slow weights and fixed random buffers, None if unknown; beside
             the state, never part of it.
-        read_us: Microseconds per query, or per forecast; None if it was not measured.
-        write_us: Microseconds per event, or per revealed row; None if it was not measured.
+        read_us: Microseconds per query, per forecast, or per read of all tokens; None if it was
+            not measured.
+        write_us: Microseconds per event, per revealed row, or per pass; None if it was not
+            measured.
         bits_per_float: Information recalled per float of state, if the task reports it.
         on_state_front: Whether no other has better quality and a smaller state.
         on_read_front: Whether no other has better quality and faster reads.
@@ -67,7 +74,7 @@ class Front:
         metric: The measure of quality.
         direction: Which values of it are better.
         unit: Its unit.
-        online: Whether reads are forecasts and writes revealed rows.
+        calls: What is read and written in the timed calls.
         points: Best quality first.
         left_out: Labels of memories without a complete result.
     """
@@ -76,7 +83,7 @@ class Front:
     metric: str
     direction: Direction
     unit: str
-    online: bool
+    calls: Calls
     points: tuple[Point, ...]
     left_out: tuple[str, ...]
 
@@ -137,10 +144,17 @@ def _front(points: Sequence[TaskPoint], metric: str, about: Number) -> Front:
         metric=metric,
         direction=direction,
         unit=about.unit,
-        online=any(n.metric == PREDICT for task in points for n in task.numbers),
+        calls=_calls({n.metric for task in points for n in task.numbers}),
         points=tuple(sorted(marked, key=lambda p: (sign * p.quality, p.state_floats, p.label))),
         left_out=tuple(_nowhere(left_out, found)),
     )
+
+
+def _calls(metrics: Collection[str]) -> Calls:
+    """What was timed, by the names of the costs."""
+    if PREDICT in metrics:
+        return "forecasts"
+    return "passes" if TOKENS in metrics else "queries"
 
 
 def _nowhere(left_out: Sequence[str], found: Iterable[tuple[str, float]]) -> list[str]:
@@ -171,8 +185,12 @@ def _point(task: str, label: str, numbers: Sequence[Number], metric: str) -> Poi
         quality=statistics.fmean(n.value for n in values),
         state_floats=state,
         param_floats=_mean(numbers, PARAMS),
-        read_us=_first(_mean(numbers, READ, BATCH), _mean(numbers, PREDICT)),
-        write_us=_first(_mean(numbers, WRITE, BATCH), _mean(numbers, OBSERVE)),
+        read_us=_first(
+            _mean(numbers, READ, BATCH), _mean(numbers, PREDICT), _mean(numbers, TOKENS)
+        ),
+        write_us=_first(
+            _mean(numbers, WRITE, BATCH), _mean(numbers, OBSERVE), _mean(numbers, ABSORB)
+        ),
         bits_per_float=_mean(numbers, BITS),
     )
 

@@ -64,7 +64,7 @@ def _found(
 def _entry(
     section: Section, params: Mapping[str, Any], options: Options, file: PublishedFile
 ) -> Published | None:
-    from bench.published import holds
+    from bench.published import holds, in_words
 
     if section.task != file.task or section.x is not None or not holds(file.params, params):
         return None
@@ -72,21 +72,31 @@ def _entry(
     if not numbers:
         return None
     used = dict.fromkeys(number.source for number in numbers)
+    comparable = file.comparable_at(params)
+    requires = "" if comparable or isinstance(file.comparable, bool) else in_words(file.comparable)
     return Published(
         task_label=section.task_label,
         metric=section.metric,
-        comparable=file.comparable,
+        comparable=comparable,
+        requires=requires,
         remark=file.remark,
         meaning=file.metrics[section.metric],
         citations=tuple((key, file.sources[key]) for key in used),
-        rows=tuple(row for number in numbers for row in _rows(number, section, options)),
+        rows=tuple(
+            row for number in numbers for row in _rows(number, section, options, judge=comparable)
+        ),
     )
 
 
-def _rows(number: PublishedNumber, section: Section, options: Options) -> Iterator[Beside]:
+def _rows(
+    number: PublishedNumber, section: Section, options: Options, *, judge: bool
+) -> Iterator[Beside]:
     """The number beside each row of ours that is meant to give it, alone if there is none."""
-    alone = Beside(number.name, number.mean, number.spread, number.runs, number.source)
-    ours = [row for row in section.rows if _meant(number, row)]
+    alone = Beside(
+        number.name, number.mean, number.spread, number.runs, number.source,
+        runs=tuple(number.values or ()), seeds=tuple(number.seeds or ()),
+    )  # fmt: skip
+    ours = [row for row in section.rows if judge and _meant(number, row)]
     if not ours:
         yield alone
     for row in ours:
@@ -150,14 +160,36 @@ def sentences(comparison: Comparison) -> list[str]:
     for entry in comparison.published:
         found += [" ".join(entry.remark.split())] if entry.remark else []
     for entry in comparison.published:
-        if not entry.comparable:
+        if entry.requires:
+            found.append(
+                f"Numbers of {', '.join(key for key, _ in entry.citations)} at {entry.task_label} "
+                f"are for reference: comparable with ours are those at {entry.requires}."
+            )
+        elif not entry.comparable:
             found.append(
                 f"Published numbers of {entry.metric} are not comparable with ours: "
                 f"{entry.meaning}."
             )
+    found += _single_runs(comparison)
     citations = {k: v for entry in comparison.published for k, v in entry.citations}
     found += [f"Source {key}: {text}." for key, text in citations.items()]
     return list(dict.fromkeys(found))
+
+
+def _single_runs(comparison: Comparison) -> list[str]:
+    """Single runs of the sources, seed by seed, where they name the seeds."""
+    return [
+        f"Runs of {row.name} ({row.source}) at {entry.task_label}, {entry.metric} by seed: "
+        f"{_by_seed(row)}."
+        for entry in comparison.published
+        for row in entry.rows
+        if row.seeds
+    ]
+
+
+def _by_seed(row: Beside) -> str:
+    runs = [f"{run:.{row.decimals}f}" for run in row.runs]
+    return ", ".join(f"{seed}: {run}" for seed, run in zip(row.seeds, runs, strict=True))
 
 
 def _whose_spread(comparison: Comparison) -> str:

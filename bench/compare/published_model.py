@@ -30,6 +30,8 @@ class Beside:
             for every seed.
         margin: Largest difference that counts as the same; None where nothing is compared.
         verdict: Whether ours reproduces it.
+        runs: Single runs behind it, if published.
+        seeds: Their seeds, if published.
     """
 
     name: str
@@ -44,6 +46,13 @@ class Beside:
     replication: Replication | None = None
     margin: float | None = None
     verdict: PublishedVerdict = ""
+    runs: tuple[float, ...] = ()
+    seeds: tuple[int, ...] = ()
+
+    @property
+    def decimals(self) -> int:
+        """Decimals that the single runs are published with; 0 without any."""
+        return max((len(f"{run:.15g}".partition(".")[2]) for run in self.runs), default=0)
 
 
 @dataclass(frozen=True)
@@ -54,6 +63,8 @@ class Published:
         task_label: The task point.
         metric: The metric.
         comparable: Whether they were measured as ours are.
+        requires: At which other parameters of the task they would be comparable, in words; empty
+            where they are, or at none.
         remark: What a reader has to know about them; may be empty.
         meaning: What the metric is in the sources.
         citations: Sources by key, those that are used.
@@ -63,6 +74,7 @@ class Published:
     task_label: str
     metric: str
     comparable: bool
+    requires: str
     remark: str
     meaning: str
     citations: tuple[tuple[str, str], ...]

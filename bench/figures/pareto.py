@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from bench.compare.model import Comparison, Row
-from bench.compare.pareto import Front, Point, fronts
+from bench.compare.pareto import Calls, Front, Point, fronts
 from bench.errors import MembError
 from bench.figures import scales
 from bench.figures.drawing import Absent, Drawing, blank, finished, seeds
@@ -25,6 +25,12 @@ FEW = 12
 """Up to so many points all are named, beyond that those on the front and the reference."""
 MARGIN = 0.3
 """Room beside the outermost points of a logarithmic axis, in decades."""
+PER: Mapping[Calls, str] = {
+    "queries": "per query, of 256 at once",
+    "forecasts": "per forecast",
+    "passes": "per read of all tokens",
+}
+"""What the time of a read is per."""
 
 
 def drawings(comparison: Comparison, frame: pd.DataFrame) -> Iterator[Drawing | Absent]:
@@ -40,13 +46,12 @@ def drawings(comparison: Comparison, frame: pd.DataFrame) -> Iterator[Drawing | 
 
 def draw(comparison: Comparison, front: Front) -> Drawing:
     """Both trade-offs of one front; that of reads is left out where none was timed."""
-    read = "per forecast" if front.online else "per query, of 256 at once"
     panels: list[tuple[str, Cost, Callable[[Point], bool]]] = [
         ("floats of state ↓", lambda p: p.state_floats, lambda p: p.on_state_front)
     ]
     if any(point.read_us is not None for point in front.points):
         panels.append(
-            (f"µs {read} ↓", lambda p: p.read_us, lambda p: p.on_read_front),
+            (f"µs {PER[front.calls]} ↓", lambda p: p.read_us, lambda p: p.on_read_front),
         )
     about = front.tasks[0] if len(front.tasks) == 1 else front.tasks[0].split("[")[0]
     title = f"{about}: {front.metric} against cost"

@@ -1,4 +1,4 @@
-"""What a memory costs per event, measured the same way for every memory: one lane, medians.
+"""What a memory costs per event or pass, measured alike for every memory: one lane, medians.
 
 Times are those of this machine; their repeats are kept, so that a check can compare two runs of
 one machine. Floats written are counted: the median over single-event writes of the state elements
@@ -19,12 +19,14 @@ from bench import seeds
 from bench.lanes import Lanes
 from bench.running import construct, timing
 from bench.running.timing import Timing
-from memories.base import AssociativeMemory, OnlineForecaster, State
+from memories.base import AssociativeMemory, OnlineForecaster, State, TokenMemory
 
 ONLINE_REPEATS = 30
 """Rows and forecasts timed: one takes so little that single times scatter."""
 WARM_UP = 30
 """Rows a forecaster sees before it is timed, H + 1 at least: from then on it has errors to use."""
+PASSES = 128
+"""Passes that a token memory absorbs before it is timed: rows enough for tokens."""
 SIZES = (1, 256)
 """Events per write and queries per read."""
 SINGLE_WRITES = 16
@@ -64,6 +66,8 @@ def measure(cell: Measurable, device: str) -> list[dict[str, Any]]:
         found = _associative(lanes, dictated, generator)
     elif isinstance(memory, OnlineForecaster):
         found = _forecaster(lanes, dictated, generator)
+    elif isinstance(memory, TokenMemory):
+        found = _tokens(lanes, dictated, generator)
     else:
         found = iter(())
     return [_metric(*cost) for cost in found]
@@ -173,6 +177,38 @@ def _forecaster(
         written.append(changed_floats(state, after))
         state = lanes.predict(after, window)[1]
     yield "floats_written", statistics.median(written), "floats/row", None
+
+
+def _tokens(
+    lanes: Lanes, dictated: Mapping[str, Any], generator: torch.Generator
+) -> Iterator[Cost]:
+    """A pass is one window through an encoder with as many positions as the window has rows."""
+    shape = (1, dictated["lookback"], dictated["channels"], dictated["token_dim"])
+
+    def hidden() -> Tensor:
+        return torch.randn(shape, generator=generator).to(lanes.device)
+
+    def absorb(before: State, given: Tensor) -> State:
+        after: State = lanes.call("absorb", before, given)
+        return after
+
+    state = lanes.init_state()
+    for _ in range(PASSES):
+        state = absorb(state, hidden())
+    given = hidden()
+    calls = {
+        "tokens_us": lambda: lanes.call("tokens", state),
+        "absorb_us": lambda: absorb(state, given),
+    }
+    taken = timing.rounds(calls, lanes.device, repeats=ONLINE_REPEATS)
+    yield "tokens_us", taken["tokens_us"], "us/read", None
+    yield "absorb_us", taken["absorb_us"], "us/pass", None
+    written, before = [], state
+    for _ in range(SINGLE_WRITES):
+        after = absorb(before, hidden())
+        written.append(changed_floats(before, after))
+        before = after
+    yield "floats_written", statistics.median(written), "floats/pass", None
 
 
 def changed_floats(before: State, after: State) -> float:

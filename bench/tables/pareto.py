@@ -5,10 +5,11 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from typing import NamedTuple
 
-from bench.compare.pareto import BATCH, Front, Point
+from bench.compare.pareto import BATCH, Calls, Front, Point
 from bench.tables import digits as write
 from bench.tables import html, latex, markdown
 from bench.tables.grid import ARROWS, Cell, Grid, Sheet
@@ -17,14 +18,44 @@ SCHEMA = "memb-pareto/1"
 STATE_FRONT, READ_FRONT = "state", "read"
 
 
+class Times(NamedTuple):
+    """How the times of a kind of calls are presented."""
+
+    columns: tuple[str, str]
+    fast: str
+    how: str
+
+
+TIMES: Mapping[Calls, Times] = {
+    "queries": Times(
+        ("read us ↓", "write us ↓"),
+        "reads",
+        f"Times per query and per event, in batches of {BATCH:.0f}, one lane, median of 10, on "
+        "the machine of the run.",
+    ),
+    "forecasts": Times(
+        ("predict us ↓", "observe us ↓"),
+        "forecasts",
+        "Times per forecast and per revealed row, one lane, one thread, median of 30, on the "
+        "machine of the run.",
+    ),
+    "passes": Times(
+        ("tokens us ↓", "absorb us ↓"),
+        "reads",
+        "Times per read of all tokens and per pass of one window, without the encoder, one lane, "
+        "one thread, median of 30, on the machine of the run.",
+    ),
+}
+
+
 def sheet(fronts: Sequence[Front]) -> Sheet:
     """One table per front, and what its words mean."""
-    online = any(front.online for front in fronts)
-    fast = " or ".join(["reads"] * any(not f.online for f in fronts) + ["forecasts"] * online)
+    kinds = [kind for kind in TIMES if any(front.calls == kind for front in fronts)]
+    fast = " or ".join(dict.fromkeys(TIMES[kind].fast for kind in kinds))
     footer = [
         "front: state = no other memory does at least as well with less state; read = none does at "
         f"least as well with faster {fast}. Means over seeds, without a test.",
-        *_times(fronts),
+        *(TIMES[kind].how for kind in kinds),
         "Fixed floats: slow weights and random buffers, unchanged by events.",
     ]
     several = len({front.metric for front in fronts}) < len(fronts)
@@ -34,22 +65,6 @@ def sheet(fronts: Sequence[Front]) -> Sheet:
             where = f"{front.metric} on {', '.join(front.tasks)}" if several else front.metric
             footer.append(f"Left out of {where}, for want of a complete result: {names}.")
     return Sheet(tuple(_grid(front) for front in fronts), tuple(footer))
-
-
-def _times(fronts: Sequence[Front]) -> list[str]:
-    """How the times of reads and of forecasts were taken, as far as the fronts have them."""
-    found = []
-    if any(not front.online for front in fronts):
-        found.append(
-            f"Times per query and per event, in batches of {BATCH:.0f}, one lane, median of 10, on "
-            "the machine of the run."
-        )
-    if any(front.online for front in fronts):
-        found.append(
-            "Times per forecast and per revealed row, one lane, one thread, median of 30, on the "
-            "machine of the run."
-        )
-    return found
 
 
 def render(fronts: Sequence[Front], format: str) -> str:
@@ -86,7 +101,7 @@ def _grid(front: Front) -> Grid:
     header = [
         "memory", *(["task"] if several else []), f"{front.metric} {ARROWS[front.direction]}",
         "state floats ↓", "fixed floats", *(["bits per float ↑"] if with_bits else []),
-        *(["predict us ↓", "observe us ↓"] if front.online else ["read us ↓", "write us ↓"]),
+        *TIMES[front.calls].columns,
         "front",
     ]  # fmt: skip
     rows = [_row(point, several=several, with_bits=with_bits) for point in front.points]

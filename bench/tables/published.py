@@ -57,8 +57,13 @@ def _table(entry: Published, section: Section, digits: int | None) -> Grid:
 
 def _theirs(row: Beside, digits: int | None) -> Cell:
     text = _plain(row.value) if digits is None else write.number(row.value, digits)
-    if row.sd is not None:
-        text += f" ± {_plain(row.sd)}"
+    spread = None if row.sd is None else _plain(row.sd)
+    if row.runs and row.sd is not None:  # not printed by the source: a decimal more than its runs
+        places = row.decimals + 1
+        text = write.number(row.value, places if digits is None else digits)
+        spread = write.number(row.sd, places)
+    if spread is not None:
+        text += f" ± {spread}"
     if row.n is not None:
         text += f" (n={row.n})"
     return Cell(text, value=row.value)

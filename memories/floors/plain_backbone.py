@@ -18,7 +18,7 @@ class PlainBackbone(TokenMemory):
     State: ``count`` of passes.
 
     Args:
-        token_dim: Not used.
+        token_dim: Width of the tokens it does not give.
         backbone: What forecasts, by name or as ``{name: ..., params: {...}}``.
     """
 
@@ -26,9 +26,10 @@ class PlainBackbone(TokenMemory):
     train_memory = "trajectory"
     zero: Tensor
 
-    def __init__(self, token_dim: int, *, backbone: BackboneSlot = DLINEAR) -> None:  # noqa: ARG002
+    def __init__(self, token_dim: int, *, backbone: BackboneSlot = DLINEAR) -> None:
         super().__init__()
         self.replaces = backbone
+        self.token_dim = token_dim
         self.scalar("zero", 0.0)
 
     @override
@@ -37,7 +38,7 @@ class PlainBackbone(TokenMemory):
 
     @override
     def tokens(self, state: State) -> Tensor:
-        return self.zero.new_zeros(0, 1)
+        return self.zero.new_zeros(0, self.token_dim)
 
     @override
     def absorb(self, state: State, hidden: Tensor) -> State:

@@ -28,6 +28,8 @@ LEAST_ROWS = 4
 """Fewer rows than this, or than components, give no tokens."""
 LEAST_EIGENVALUE = 1e-12
 """Up to this largest eigenvalue rows are all the same, and have no directions."""
+EXACT: tuple[Solver, ...] = ("auto", "feature", "row")
+"""Solvers whose spectrum depends on the stored rows alone, not on when it was taken before."""
 SNAPSHOT = ("eigenvalues", "basis", "components", "refreshed_at")
 """What tokens are made from: all that a training loop has to keep of a state."""
 
@@ -138,6 +140,12 @@ class SpectralMemory(TokenMemory):
         self.head = HEADS[head](token_dim, components, tokens, dropout, generator)
         self.gate = nn.Parameter(torch.zeros(())) if gated else None
         self.pool_learns = pool == "attn-trained"
+        # a batch is one refresh: what depends on how many there were depends on the batch
+        self.composes_batches = (
+            row_per != "batch"
+            and refresh != "every"
+            and (not settings.of_data or (solver in EXACT and _signless(head, sign)))
+        )
         self.summary = Summary(token_dim, pool, row_per, generator)
 
     @property
@@ -304,3 +312,8 @@ class SpectralMemory(TokenMemory):
     @override
     def report(self, state: State) -> Mapping[str, Tensor]:
         return {"rows": self.held(state)}
+
+
+def _signless(head: HeadName, sign: Sign) -> bool:
+    """Whether tokens follow from the rows however a solver and earlier refreshes chose signs."""
+    return HEADS[head].needs_basis or sign == "maxabs"

@@ -178,6 +178,8 @@ def test_what_fits_a_parameter() -> None:
         (("value: 0.437", "value: 0.4, values: [0.3, 0.5]"), "give either value or values", 5),
         (("value: 0.437", "value: 0.437, sd: 0.1"), "sd needs n", 5),
         (("value: 0.437", "values: [0.3, 0.5], n: 2"), "sd and n follow from values", 5),
+        (("value: 0.437", "values: [0.3, 0.5], seeds: [1]"), "seeds are those of values", 5),
+        (("value: 0.437", "value: 0.437, seeds: [1]"), "seeds are those of values", 5),
         (("source: doe-2020", "source: doe"), "unknown source 'doe'", 5),
         (("metric: mse", "metric: mae"), "unknown metric 'mae'", 5),
         (("memory: ours", "memry: ours"), "unknown key 'memry'", 5),
@@ -288,6 +290,51 @@ def test_numbers_that_are_not_comparable_stand_alone_with_the_reason(tmp_path: P
     assert "published mse, not comparable with ours" in drawn
     assert "verdict" not in drawn
     assert "- Not ours." in drawn
+
+
+AT_FULL_SIZE = TEXT.replace(
+    "metrics:",
+    "comparable: {encoder: {name: former, params: {preset: paper}}, stride: 1}\nmetrics:",
+)
+FULL = {"encoder": {"name": "former", "params": {"preset": "paper", "width": 512}}, "stride": 1}
+
+
+def test_numbers_are_judged_only_where_the_task_point_measures_as_they_were_measured(
+    tmp_path: Path,
+) -> None:
+    frame = FrameBuilder().cell("ours", [0.400, 0.401, 0.402]).cell("other", [1, 2, 3]).frame()
+    file = write(tmp_path, AT_FULL_SIZE)
+    (entry,) = compare(with_params(frame.copy(), FULL), published=file).published
+    assert (entry.comparable, entry.requires) == (True, "")
+    assert [row.verdict for row in entry.rows] == ["better"]
+    small = {"encoder": {"name": "former", "params": {"preset": "small"}}, "stride": 1}
+    for params in (small, FULL | {"stride": 4}, {"stride": 1}):
+        comparison = compare(with_params(frame.copy(), params), published=file)
+        (entry,) = comparison.published
+        assert not entry.comparable
+        assert [(row.label, row.verdict) for row in entry.rows] == [(None, "")]
+        text = tables.render(comparison, "markdown")
+        assert "published mse, not comparable with ours" in text
+        assert "verdict" not in text
+        assert (
+            "- Numbers of doe-2020 at recall are for reference: comparable with ours are those at "
+            "encoder former (preset paper), stride 1." in text
+        )
+
+
+def test_single_runs_are_listed_by_their_seeds_below_the_table(tmp_path: Path) -> None:
+    """Their mean and deviation get one decimal more than the runs have: 0.393 and 0.0217."""
+    text = TEXT.replace("value: 0.437", "values: [0.418, 0.381, 0.380], seeds: [2019, 2020, 2021]")
+    comparison = compared(write(tmp_path, text), [0.39, 0.4, 0.41])
+    drawn = tables.render(comparison, "markdown")
+    assert "0.3930 ± 0.0217 (n=3)" in drawn
+    assert (
+        "- Runs of Theirs (doe-2020) at recall, mse by seed: 2019: 0.418, 2020: 0.381, 2021: 0.380."
+        in drawn
+    )
+    (entry,) = json.loads(tables.render(comparison, "json"))["published"]
+    assert entry["rows"][0]["seeds"] == [2019, 2020, 2021]
+    assert entry["rows"][0]["runs"] == [0.418, 0.381, 0.38]
 
 
 def test_no_published_numbers_leave_a_comparison_as_it_was() -> None:

@@ -9,6 +9,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from bench.audit.tokens import CHANNELS, LOOKBACK, TOKEN_DIM
+from memories.backbones.base import Training
 from memories.base import State, TokenMemory
 from memories.slots.ring import ring_valid, ring_write
 
@@ -174,6 +175,87 @@ class ReadsUnusedSlots(Mean):
     @override
     def tokens(self, state: State) -> Tensor:
         return state["rows"].mean(0, keepdim=True)
+
+
+class StoresOneRowPerBatch(Mean):
+    """Averages a batch into one row, without saying so."""
+
+    @override
+    def absorb_batch(self, state: State, hidden: Tensor) -> State:
+        return self.absorb(state, hidden.mean(0))
+
+
+class SaysSoOfItsBatches(StoresOneRowPerBatch):
+    """Averages a batch into one row, and says so."""
+
+    composes_batches = False
+
+
+class SnapshotsTooLittle(Mean):
+    """Leaves the newest row out of its snapshots."""
+
+    @override
+    def snapshot(self, state: State) -> State:
+        newest = (state["count"] - 1) % ROWS
+        kept = torch.where(torch.arange(ROWS)[:, None] == newest, 0.0, state["rows"])
+        return {**state, "rows": kept}
+
+
+class EmptiesAtSnapshots(Mean):
+    """Starts to count anew when a snapshot is taken."""
+
+    @override
+    def snapshot(self, state: State) -> State:
+        taken = {name: entry.clone() for name, entry in state.items()}
+        state["count"].zero_()
+        return taken
+
+
+class CentresStackedSnapshots(Mean):
+    """Takes off the mean over all snapshots that it is given together."""
+
+    @override
+    def tokens_from(self, snapshot: State, training: Training | None = None) -> Tensor:
+        if snapshot["count"].dim() == 0:
+            return self.tokens(snapshot)
+        tokens = torch.func.vmap(self.tokens_from)(snapshot)
+        return tokens - tokens.mean(0)
+
+
+class ForgetsTheSecondAxis(Mean):
+    """Knows snapshots that are stacked once, and takes the first of those stacked twice."""
+
+    @override
+    def tokens_from(self, snapshot: State, training: Training | None = None) -> Tensor:
+        if snapshot["count"].dim() < 2:
+            return super().tokens_from(snapshot, training)
+        first = {name: entry[0] for name, entry in snapshot.items()}
+        return super().tokens_from(first, training).expand(2, -1, -1, -1)
+
+
+class BatchAppend(Mean):
+    """Appends every pass to a buffer of its own that nothing empties, in training as in a test.
+
+    As the first published spectral memory does: its buffer is no part of what is reset between
+    phases, so that an evaluation depends on the order and the contents of all passes before it,
+    and those of a test are still there in the next epoch.
+    """
+
+    vectorized = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.buffer = torch.zeros(0, D)
+
+    @override
+    def tokens(self, state: State) -> Tensor:
+        ages = torch.arange(len(self.buffer), 0, -1)[:, None]
+        return (self.buffer / ages).sum(0, keepdim=True)
+
+    @override
+    def absorb(self, state: State, hidden: Tensor) -> State:
+        self.buffer = torch.cat([self.buffer, hidden.detach().mean((0, 1))[None]])
+        return {**state, "count": state["count"] + 1}
 
 
 class KeepsTheGraph(Mean):

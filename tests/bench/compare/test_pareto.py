@@ -187,7 +187,7 @@ def test_a_forecaster_is_timed_by_its_forecasts_and_its_revealed_rows() -> None:
                 label, [factor * time], task="etth1", protocol="p", metric=cost, seeds=[None]
             )
     (front,) = fronts(builder.frame())
-    assert front.online
+    assert front.calls == "forecasts"
     assert {p.label: (p.read_us, p.write_us, p.on_read_front) for p in front.points} == {
         "ogd": (40.0, 120.0, True),
         "hmem": (900.0, 2700.0, True),
@@ -197,4 +197,28 @@ def test_a_forecaster_is_timed_by_its_forecasts_and_its_revealed_rows() -> None:
     assert "observe us" in text
     assert "read us" not in text
     assert "per forecast and per revealed row" in text
+    assert "per query" not in text
+
+
+def test_a_token_memory_is_timed_by_its_tokens_and_by_what_it_absorbs() -> None:
+    builder = FrameBuilder()
+    mse = Metric("mse", "lower", bounds=(0.0, None))
+    tokens = Metric("tokens_us", "lower", "us", kind="perf", primary=False)
+    absorb = Metric("absorb_us", "lower", "us", kind="perf", primary=False)
+    for label, error, state, time in (("spectral", 0.4, 2e5, 90.0), ("zero", 0.5, 1.0, 8.0)):
+        builder.cell(label, [error], task="tsl", protocol="p", metric=mse)
+        builder.cell(label, [state], task="tsl", protocol="p", metric=STATE)
+        for cost, factor in ((tokens, 1), (absorb, 4)):
+            builder.cell(
+                label, [factor * time], task="tsl", protocol="p", metric=cost, seeds=[None]
+            )
+    (front,) = fronts(builder.frame())
+    assert front.calls == "passes"
+    assert {p.label: (p.read_us, p.write_us) for p in front.points} == {
+        "spectral": (90.0, 360.0),
+        "zero": (8.0, 32.0),
+    }
+    text = pareto.render([front], "markdown")
+    assert "tokens us ↓ | absorb us ↓" in " ".join(text.split())
+    assert "per read of all tokens and per pass of one window" in text
     assert "per query" not in text

@@ -1,9 +1,10 @@
 from __future__ import annotations
 
 import math
+import re
 import statistics
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import torch
@@ -11,12 +12,18 @@ from torch import Tensor
 
 from bench.lanes import Lanes
 from bench.plan import Cell
-from bench.running import costs
+from bench.running import costs, timing
 from bench.running.timing import REPEATS, Timing
-from memories.base import OnlineForecaster, State
+from memories.base import OnlineForecaster, State, TokenMemory
+from memories.spectral.spectral_zero import SpectralZero
+from memories.spectral.token_memory import SpectralMemory
 from tests.bench.small_runs import DRIFT, plan_of, suite_text
 
 DIM = 8
+TOKENS = (
+    "{name: tsl-longterm, params: {dataset: synth-drift, horizon: 4, lookback: 16, "
+    "options: {rows: 600, channels: 2, segment: 440}}}"
+)
 
 
 def cell(folder: Path, memory: str, *task: str) -> Cell:
@@ -95,10 +102,11 @@ def test_a_forecaster_is_timed_when_it_has_errors_to_use(
         return {name: Timing((1.0,), (1.0,)) for name in calls}
 
     monkeypatch.setattr(Lanes, "observe", counting)
-    monkeypatch.setattr(costs.timing, "rounds", rounds)
+    monkeypatch.setattr(timing, "rounds", rounds)
     for horizon, rows in ((4, 30), (40, 41)):
         before.clear()
-        longer = DRIFT.replace("horizon: 4", f"horizon: {horizon}").replace("600", "900")
+        longer = re.sub(r"rows: \d+", "rows: 900", DRIFT)
+        longer = longer.replace("horizon: 4", f"horizon: {horizon}")
         measured(cell(tmp_path, "frozen", longer))
         assert warm_up[-1] == rows
     assert timed == [30] * 2
@@ -149,6 +157,65 @@ def test_measuring_takes_no_more_rows_than_the_forecaster_was_told_of() -> None:
     lanes = Lanes([Bounded(4, dictated["steps"])])
     found = list(costs._forecaster(lanes, dictated, torch.Generator().manual_seed(0)))
     assert [name for name, *_ in found] == ["observe_us", "predict_us", "floats_written"]
+
+
+SIZES = {"token_dim": 8, "channels": 2, "lookback": 6, "horizon": 4}
+
+
+def tokens_measured(memory: TokenMemory) -> list[costs.Cost]:
+    generator = torch.Generator().manual_seed(0)
+    return list(costs._tokens(Lanes([memory]), SIZES, generator))
+
+
+def test_a_token_memory_is_measured_per_read_and_per_pass() -> None:
+    """Of a ring of rows one row changes, of the rest of the state everything but the shift.
+
+    d = 8, K = 3: a row 8, sums in float64 2 (8 + 64), eigenvalues 3, components and basis 24 each.
+    """
+    generator = torch.Generator().manual_seed(0)
+    spectral = SpectralMemory(8, components=3, window=20, generator=generator)
+    named = {name: (value, unit) for name, value, unit, _ in tokens_measured(spectral)}
+    assert list(named) == ["tokens_us", "absorb_us", "floats_written"]
+    assert [unit for _, unit in named.values()] == ["us/read", "us/pass", "floats/pass"]
+    floats = named["floats_written"][0]
+    assert isinstance(floats, float)
+    assert 8 + 2 * 72 + 3 + 24 < floats <= 8 + 2 * 72 + 3 + 2 * 24
+    times = named["tokens_us"][0], named["absorb_us"][0]
+    assert all(isinstance(time, Timing) and len(time.raw) >= timing.LEAST for time in times)
+
+
+class Watching(SpectralZero):
+    """Notes shapes of what is absorbed, and how often it was before the first read."""
+
+    vectorized = False
+    shapes: ClassVar[set[tuple[int, ...]]] = set()
+    before: ClassVar[list[int]] = []
+
+    def tokens(self, state: State) -> Tensor:
+        self.before.append(int(state["count"]))
+        return super().tokens(state)
+
+    def absorb(self, state: State, hidden: Tensor) -> State:
+        self.shapes.add(tuple(hidden.shape))
+        return super().absorb(state, hidden)
+
+
+def test_a_token_memory_is_timed_when_it_has_rows_enough_for_tokens() -> None:
+    """A pass has as many positions as the window has rows. K is 32 at most in what ships."""
+    assert costs.PASSES >= 2 * 32
+    tokens_measured(Watching(8))
+    assert Watching.shapes == {(6, 2, 8)}
+    assert set(Watching.before) == {costs.PASSES}
+
+
+def test_the_costs_of_a_token_task_are_those_of_its_memory(tmp_path: Path) -> None:
+    found = costs.measure(cell(tmp_path, "spectral-zero", TOKENS), "cpu")
+    assert {m["name"]: m["unit"] for m in found} == {
+        "tokens_us": "us/read", "absorb_us": "us/pass", "floats_written": "floats/pass",
+    }  # fmt: skip
+    assert {(m["kind"], m["primary"], m["direction"]) for m in found} == {("perf", False, "lower")}
+    assert [len(m.get("repeats", [])) > 0 for m in found] == [True, True, False]
+    assert found[2]["value"] == 0, "a count of passes is a scalar"
 
 
 def test_the_record_of_costs_is_named_by_cell_and_kind_of_device(tmp_path: Path) -> None:
