@@ -6,6 +6,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from bench.registry import memory
+from memories.backbones.tokens import tried
 from memories.base import BackboneSlot, State, TokenMemory
 
 DLINEAR = BackboneSlot("dlinear")
@@ -19,15 +20,30 @@ class PlainBackbone(TokenMemory):
 
     Args:
         token_dim: Width of the tokens it does not give.
+        channels: C.
+        lookback: L.
+        horizon: H.
         backbone: What forecasts, by name or as ``{name: ..., params: {...}}``.
+
+    Raises:
+        InvalidParameter: If the backbone cannot be built at these sizes.
     """
 
     memory_eval = "empty"
     train_memory = "trajectory"
     zero: Tensor
 
-    def __init__(self, token_dim: int, *, backbone: BackboneSlot = DLINEAR) -> None:
+    def __init__(
+        self,
+        token_dim: int,
+        channels: int,
+        lookback: int,
+        horizon: int,
+        *,
+        backbone: BackboneSlot = DLINEAR,
+    ) -> None:
         super().__init__()
+        tried("backbone", backbone, channels=channels, lookback=lookback, horizon=horizon)
         self.replaces = backbone
         self.token_dim = token_dim
         self.scalar("zero", 0.0)

@@ -1,0 +1,1 @@
+"""Forecasters whose encoder reads tokens from the spectrum of the windows that it has seen."""
