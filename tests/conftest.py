@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import gc
 import os
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 from hypothesis import settings
+from torch._subclasses import fake_tensor
 
+# Looking for garbage as often as Python does takes a tenth of the time, of collecting tests too.
+gc.set_threshold(100_000, 20, 100)
 torch.set_num_threads(1)
 # the same examples in every run: a failure in CI can be repeated, a slow machine is no failure
 settings.register_profile("memb", derandomize=True, deadline=None)
@@ -19,6 +24,25 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 ROOT = Path(__file__).resolve().parent.parent
 ETT_FOLDERS = (ROOT.parent / "shared" / "data" / "ett", ROOT / "shared" / "data" / "ett")
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """No test looks at logs, and torch alone has dozens of loggers to listen to and to leave."""
+    listener = session.config.pluginmanager.unregister(name="logging-plugin")
+    if listener is not None:
+        listener.log_file_handler.close()
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _no_stack_with_every_recorded_call() -> Iterator[None]:
+    """torch keeps, for its own messages, where it was as it recorded a call of a tensor.
+
+    A test is called from so deep that this is a third of the time it takes to record a program.
+    """
+    known = {**vars(traceback), "extract_stack": lambda *_, **__: traceback.StackSummary()}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fake_tensor, "traceback", SimpleNamespace(**known))
+        yield
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -42,10 +66,6 @@ def ett_dir() -> Path:
 
 
 def pytest_collection_finish() -> None:
-    """Spare the collected tests, and most of what they make, from garbage collection.
-
-    Looking for garbage as often as Python does by default takes a tenth of the time of all tests.
-    """
+    """Spare the collected tests from garbage collection."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(100_000, 20, 100)

@@ -15,7 +15,7 @@ from bench.running.progress import Quiet
 CAPACITY = "{name: capacity, params: {dim: 8, loads: [2, 4], pool: 16, episodes: 1}}"
 DRIFT = (
     "{name: online-tsf, label: drift, params: {dataset: synth-drift, horizon: 4, lookback: 8, "
-    "options: {rows: 600, channels: 2}}}"
+    "options: {rows: 300, channels: 2}}}"
 )
 
 TROUBLED = '''\

@@ -33,9 +33,13 @@ LONG = {
     "ogd-head",
     "onenet",
     "proceed-full",
+    "solid++",
+    "spectral-analogue",
+    "spectral-online",
     "spectral-readme",
     "spectral-v1",
     "spectral-v3",
+    "spectral-v4-kernel",
     "spectral-v4f",
     "tafas",
 }

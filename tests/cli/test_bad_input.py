@@ -118,7 +118,7 @@ def test_a_pair_without_meaning_is_refused(memb: Memb) -> None:
 
 def stream(dataset: str) -> str:
     return suite_text("persistence", DRIFT.replace("synth-drift", dataset).replace(
-        ", options: {rows: 600, channels: 2}", ""
+        ", options: {rows: 300, channels: 2}", ""
     ))  # fmt: skip
 
 

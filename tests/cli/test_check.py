@@ -17,7 +17,6 @@ from bench import check as checks
 from tests.bench.check.runs import RunBuilder
 from tests.bench.small_runs import suite_text
 from tests.cli.conftest import Memb, Result, call, environment
-from tests.cli.test_streams import imported
 
 ESCAPE = "\x1b"
 GATE = suite_text("linear-assoc\nexact-knn", name="gate", seeds="3")
@@ -378,11 +377,6 @@ def test_an_interrupted_run_is_not_checked(
     done = memb("check", gate / "gate.yaml", "-b", gate / "base.json", "--timeout", "0")
     assert (done.code, done.out) == (130, "")
     assert "interrupted" in done.err
-
-
-def test_a_check_of_a_finished_run_imports_no_torch(gate: Path) -> None:
-    found = imported("check", gate / "run", "-b", gate / "base.json")
-    assert "torch" not in found
 
 
 def test_a_check_through_a_process_of_its_own_gives_the_shell_its_exit_code(

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from tests.bench.forecast_runs import FROZEN, REFERENCE, ForecastRun, beside, turning
-from tests.cli.conftest import Memb, environment
+from tests.cli.conftest import Memb
 
 
 @pytest.fixture(scope="module")
@@ -115,18 +113,3 @@ def test_a_claim_over_time_without_losses_exits_2(memb: Memb, tmp_path: Path) ->
     done = memb("compare", folder, "--claim", "time")
     assert (done.code, done.out) == (2, "")
     assert "nothing to claim over time" in done.err
-
-
-def test_tests_over_time_import_no_torch_and_no_extra(forecasts: Path) -> None:
-    code = (
-        "import sys, cli; sys.argv = ['memb', 'compare', sys.argv[1]]\n"
-        "try: cli.main()\n"
-        "except SystemExit as end: assert not end.code\n"
-        "sys.exit(any(name in sys.modules for name in ('torch', 'arch', 'baycomp')))"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code, str(forecasts)], env=environment(), check=False,
-        capture_output=True, text=True,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    assert "\x1b" not in done.stdout and "time p" in done.stdout

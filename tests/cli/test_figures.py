@@ -47,7 +47,3 @@ def test_figures_need_no_torch(small_run: Path, tmp_path: Path) -> None:
     found = imported("compare", small_run, "--figures", tmp_path / "out")
     assert "torch" not in found
     assert "matplotlib" in found
-
-
-def test_without_figures_matplotlib_is_not_imported(small_run: Path) -> None:
-    assert "matplotlib" not in imported("compare", small_run)

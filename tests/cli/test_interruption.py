@@ -15,8 +15,11 @@ from safetensors import safe_open
 
 from bench.running.checkpoint import Checkpoint
 from tests.bench.small_runs import DRIFT, SMALL, comparable, suite_text, trials
-from tests.cli.conftest import PATIENT, Memb, Start
+from tests.cli.conftest import PATIENT, Memb, Start, call
 
+STREAM = DRIFT.replace("rows: 300", "rows: 600")
+"""Twice as long as elsewhere, so that a kill in its middle does not come too late."""
+LONGER = SMALL.replace(DRIFT, STREAM)
 HERE = ("--timeout", "0", "--checkpoint-every", "0")
 WORKERS = ("--jobs", "2", "--checkpoint-every", "0")
 
@@ -45,6 +48,15 @@ SPARED = ("when the folder is there", "after the first record")
 the task before it are there."""
 
 
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run of `LONGER` that nobody killed."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    (folder / "small.yaml").write_text(LONGER, encoding="utf-8")
+    assert call("run", folder / "small.yaml", "-o", folder / "run", *HERE, "-q").code == 0
+    return folder / "run"
+
+
 @pytest.mark.parametrize(
     ("moment", "how"),
     [
@@ -59,13 +71,13 @@ the task before it are there."""
 def test_a_run_that_was_killed_ends_with_the_same_records(
     memb: Memb,
     start: Start,
-    small_run: Path,
+    undisturbed: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     moment: str,
     how: tuple[str, ...],
 ) -> None:
-    Path("small.yaml").write_text(SMALL, encoding="utf-8")
+    Path("small.yaml").write_text(LONGER, encoding="utf-8")
     run, cache = tmp_path / "run", tmp_path / "cache"
     if moment == "while pre-training":  # elsewhere the session's backbone is taken
         monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
@@ -77,12 +89,12 @@ def test_a_run_that_was_killed_ends_with_the_same_records(
     assert before < 6, "the kill came too late to tell anything"
     done = memb("run", "small.yaml", "-o", "run", *HERE)
     assert done.code == 0, done.err
-    assert comparable(run) == comparable(small_run)
+    assert comparable(run) == comparable(undisturbed)
     assert not (run / "checkpoints").exists()
 
 
 HMEM = suite_text(
-    "{name: hmem, params: {size: small, warmup_steps: 10, online_lr: 0.01, capacity: 32}}", DRIFT
+    "{name: hmem, params: {size: small, warmup_steps: 10, online_lr: 0.01, capacity: 32}}", STREAM
 )
 LEARNED = 60
 """A position past the validation rows and the warm-up: bank, weights and moments have moved."""

@@ -9,7 +9,6 @@ import pytest
 
 from tests.bench.small_runs import TROUBLED, suite_text
 from tests.cli.conftest import Memb
-from tests.cli.test_streams import imported
 
 FAST = "--no-figures"
 
@@ -102,10 +101,6 @@ def test_saved_audits_are_shown(memb: Memb, small_run: Path, tmp_path: Path) -> 
 def test_audits_are_run_if_asked_for(memb: Memb, small_run: Path) -> None:
     said = memb("report", small_run, "--audit", "--json", FAST).json
     assert said["audits"] == {"linear-assoc": "held", "persistence": "held"}
-
-
-def test_a_report_imports_no_torch(small_run: Path, tmp_path: Path) -> None:
-    assert "torch" not in imported("report", small_run, "-o", tmp_path / "page.html")
 
 
 @pytest.mark.parametrize(

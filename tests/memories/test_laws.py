@@ -36,7 +36,7 @@ def assert_same(state: State, expected: State, relative: float = 0.0) -> None:
     ("dtype", "relative"),
     [pytest.param(torch.float32, 1e-5, marks=pytest.mark.slow), (torch.float64, 1e-10)],
 )
-@settings(max_examples=7, deadline=None, derandomize=True)
+@settings(max_examples=5, deadline=None, derandomize=True)
 @given(n=st.integers(0, 30), cuts=st.tuples(st.integers(0, 30), st.integers(0, 30)))
 def test_writing_in_parts_equals_writing_at_once(
     case: Case, dtype: torch.dtype, relative: float, n: int, cuts: tuple[int, int]
@@ -110,19 +110,19 @@ def test_neither_reading_nor_writing_changes_its_arguments(case: Case) -> None:
 
 
 @by_case
-@settings(max_examples=5, deadline=None, derandomize=True)
-@given(order=st.permutations(range(11)))
-def test_queries_do_not_influence_one_another(case: Case, order: list[int]) -> None:
+def test_queries_do_not_influence_one_another(case: Case) -> None:
     """Together, alone or in another order; rounding of a matrix product depends on its shape."""
     memory = case.build()
     keys, values = events(4, 25)
     state = memory.write(memory.init_state(), keys, values)
     queries = torch.cat([keys[:10], torch.zeros(1, KEY_DIM)])
     together = memory.read(state, queries)
-    permuted = memory.read(state, queries[order])
     alone = torch.cat([memory.read(state, query[None]) for query in queries])
-    torch.testing.assert_close(permuted, together[order], rtol=0, atol=3e-6)
     torch.testing.assert_close(alone, together, rtol=0, atol=3e-6)
+    for seed in range(5):
+        order = torch.randperm(11, generator=generator(seed))
+        permuted = memory.read(state, queries[order])
+        torch.testing.assert_close(permuted, together[order], rtol=0, atol=3e-6)
 
 
 COPIES = (

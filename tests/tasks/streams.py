@@ -16,6 +16,8 @@ DRIFT: dict[str, Any] = {
 """Training rows [0, 48), validation [48, 60), test [60, 240)."""
 UPDATES, ORIGINS = 12, 240 - 60 - 3 + 1
 TOTAL = UPDATES + ORIGINS
+SHORT: dict[str, Any] = DRIFT | {"options": DRIFT["options"] | {"rows": 120}}
+"""Training rows [0, 24), validation [24, 30), test [30, 120)."""
 
 RATES = {"learning_rate": [1e-4, 1e-3, 1e-2]}
 

@@ -21,7 +21,7 @@ from tasks.online_tsf import OnlineTSF
 from tests.tasks.brief import train_briefly
 from tests.tasks.cells import cell, curve, metric, numbers, run, task_of
 from tests.tasks.recorders import Listener
-from tests.tasks.streams import DRIFT, ORIGINS, TOTAL, walk, write_csv
+from tests.tasks.streams import DRIFT, ORIGINS, SHORT, TOTAL, walk, write_csv
 
 
 @pytest.fixture
@@ -94,24 +94,24 @@ def test_persistence_scores_what_its_definition_gives(cache):
 
 
 def test_frozen_has_no_skill_over_itself(cache):
-    outcomes = run(cell("frozen", "online-tsf", DRIFT), [0, 1], cache=cache)
+    outcomes = run(cell("frozen", "online-tsf", SHORT), [0, 1], cache=cache)
     for outcome in outcomes:
         assert metric(outcome, "skill") == pytest.approx(0, abs=1e-6)
         assert metric(outcome, "mse") == pytest.approx(outcome.notes["frozen_mse"], rel=1e-6)
 
 
 def test_skill_is_one_minus_the_ratio_to_the_frozen_error(cache):
-    (frozen,) = run(cell("frozen", "online-tsf", DRIFT), [0], cache=cache)
-    (naive,) = run(cell("persistence", "online-tsf", DRIFT), [0], cache=cache)
+    (frozen,) = run(cell("frozen", "online-tsf", SHORT), [0], cache=cache)
+    (naive,) = run(cell("persistence", "online-tsf", SHORT), [0], cache=cache)
     expected = 1 - metric(naive, "mse") / metric(frozen, "mse")
     assert metric(naive, "skill") == pytest.approx(expected, abs=1e-6)
     assert abs(expected) > 0.01
 
 
 def test_learning_at_rate_zero_is_frozen_bit_for_bit(cache):
-    (frozen,) = run(cell("frozen", "online-tsf", DRIFT), [0], cache=cache)
-    (still,) = run(cell("ogd", "online-tsf", DRIFT, {"learning_rate": 0.0}), [0], cache=cache)
-    (moving,) = run(cell("ogd", "online-tsf", DRIFT, {"learning_rate": 1e-3}), [0], cache=cache)
+    (frozen,) = run(cell("frozen", "online-tsf", SHORT), [0], cache=cache)
+    (still,) = run(cell("ogd", "online-tsf", SHORT, {"learning_rate": 0.0}), [0], cache=cache)
+    (moving,) = run(cell("ogd", "online-tsf", SHORT, {"learning_rate": 1e-3}), [0], cache=cache)
     assert numbers(still) == numbers(frozen)
     for name, losses in frozen.series.items():
         assert np.array_equal(still.series[name], losses)
@@ -122,7 +122,7 @@ def test_learning_at_rate_zero_is_frozen_bit_for_bit(cache):
 @pytest.mark.parametrize("memory", ["ogd", "persistence"])
 def test_a_seed_alone_scores_as_it_does_in_a_block(tmp_path, few_epochs, memory):
     """Separately trained: few float32 steps in another batch shape, hence 1e-4."""
-    made = cell(memory, "online-tsf", DRIFT)
+    made = cell(memory, "online-tsf", SHORT)
     together = run(made, [0, 1, 2], cache=Cache(tmp_path / "block"))
     (alone,) = run(made, [2], cache=Cache(tmp_path / "alone"))
     assert numbers(alone) == pytest.approx(numbers(together[2]), rel=1e-4, abs=1e-5)
@@ -137,12 +137,12 @@ def test_the_backbone_of_a_seed_is_trained_once_for_all_forecasters(monkeypatch,
         return pretrain(backbones, *rest, **options)
 
     monkeypatch.setattr(online_tsf, "pretrain", counting)
-    (first, _) = run(cell("frozen", "online-tsf", DRIFT), [0, 1], cache=cache)
+    (first, _) = run(cell("frozen", "online-tsf", SHORT), [0, 1], cache=cache)
     assert trained == [2]
-    again = run(cell("ogd", "online-tsf", DRIFT), [1, 0, 2], cache=cache)
+    again = run(cell("ogd", "online-tsf", SHORT), [1, 0, 2], cache=cache)
     assert trained == [2, 1]
     assert again[1].notes["frozen_mse"] == first.notes["frozen_mse"]
-    run(cell("frozen", "online-tsf", DRIFT | {"horizon": 4}), [0], cache=cache)
+    run(cell("frozen", "online-tsf", SHORT | {"horizon": 4}), [0], cache=cache)
     assert trained == [2, 1, 1]
 
 

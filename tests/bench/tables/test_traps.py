@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from bench.compare import compare
-from bench.tables import FORMATS, Format, render
+from bench.tables import FORMATS, render
 from bench.tables.grid import Cell, Column, Sheet, grid_of
 from bench.tables.markdown import render_sheet
 from bench.tables.rich_table import show
@@ -51,14 +51,14 @@ def drawn(frame: pd.DataFrame, *, terminal: bool) -> str:
     return out.getvalue()
 
 
-@pytest.mark.parametrize("format", FORMATS)
 @pytest.mark.parametrize("mode", ["vs-reference", "vs-best", "all-pairs"])
-def test_the_order_of_records_changes_no_byte(format: Format, mode: str) -> None:
+def test_the_order_of_records_changes_no_byte_in_any_format(mode: str) -> None:
     frame = mixed().frame()
-    expected = render(compare(frame, mode=mode), format)
+    as_written = compare(frame, mode=mode)
     for seed in (1, 2):
         other = compare(reordered(frame, seed), mode=mode)
-        assert render(other, format) == expected
+        for format in FORMATS:
+            assert render(other, format) == render(as_written, format), format
 
 
 @pytest.mark.parametrize("terminal", [True, False])

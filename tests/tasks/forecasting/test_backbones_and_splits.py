@@ -22,9 +22,9 @@ from tasks.forecasting.training_lanes import TrainingLanes
 from tasks.online_tsf import OnlineTSF
 from tests.tasks.cells import cell, metric, numbers, run, task_of
 from tests.tasks.forecasting.small_backbones import Noisy
-from tests.tasks.streams import DRIFT, write_csv
+from tests.tasks.streams import DRIFT, SHORT, write_csv
 
-NOISY = DRIFT | {"backbone": "noisy"}
+NOISY = SHORT | {"backbone": "noisy"}
 OFF = DRIFT | {
     "split": "offline",
     "options": {"schedule": "none", "rows": 240, "channels": 2},
@@ -109,7 +109,7 @@ class Killed(BaseException):
 @pytest.mark.parametrize("done", [1, 2, 3])
 def test_a_pre_training_that_was_killed_goes_on_bit_equal(tmp_path, few_epochs, monkeypatch, done):
     """In an epoch and at its end; two epochs of two steps each."""
-    made = cell("frozen", "online-tsf", NOISY)
+    made = cell("frozen", "online-tsf", DRIFT | {"backbone": "noisy"})
     whole = run(made, [0, 1], cache=Cache(tmp_path / "whole"))
     monkeypatch.setattr(pretraining, "QUIET_S", -1.0)
     told: list[tuple[int, int]] = []

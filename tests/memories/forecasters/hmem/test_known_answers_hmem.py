@@ -126,7 +126,7 @@ def test_lanes_leave_the_weights_of_the_modules_that_they_were_made_from(freeze)
     Lanes([Frozen(backbone) for backbone in backbones]).init_state()
 
 
-ROWS, BACK, AHEAD = 60, 8, 4
+ROWS, BACK, AHEAD = 40, 8, 4
 
 
 class Extrapolates(nn.Module):

@@ -45,10 +45,10 @@ def dlinear(seed: int = 1) -> DLinear:
     return DLinear(CHANNELS, LOOKBACK, HORIZON, kernel=3, generator=rng)
 
 
-def stream(seed: int = 2) -> Tensor:
-    """Rows [FIRST+STEPS, C] of a noisy season on a random walk, one step past what is observed."""
+def stream(seed: int = 2, steps: int = STEPS) -> Tensor:
+    """Rows [FIRST+steps, C] of a noisy season on a random walk, one step past what is observed."""
     rng = torch.Generator().manual_seed(seed)
-    noise = torch.randn(FIRST + STEPS, CHANNELS, generator=rng)
+    noise = torch.randn(FIRST + steps, CHANNELS, generator=rng)
     t = torch.arange(len(noise))[:, None]
     return torch.sin(2 * torch.pi * t / PERIOD) + 0.3 * noise + 0.1 * noise.cumsum(0)
 
