@@ -368,7 +368,10 @@ class TokenMemory(Memory):
         name, entry = next(iter(snapshot.items()))
         if entry.dim() == self.init_state()[name].dim():
             return self.tokens(snapshot)
-        return torch.func.vmap(self.tokens_from)(snapshot)
+        if self.vectorized:
+            return torch.func.vmap(self.tokens_from)(snapshot)
+        each = [{key: held[i] for key, held in snapshot.items()} for i in range(len(entry))]
+        return torch.stack([self.tokens_from(own) for own in each])
 
     def report(self, state: State) -> Mapping[str, Tensor]:  # noqa: ARG002
         """Scalars that tell how full the memory is, by snake_case name; nothing by default.

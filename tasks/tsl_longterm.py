@@ -15,7 +15,7 @@ from torch import Tensor
 
 from bench import registry
 from bench.registry import task
-from memories.backbones.tokens import TokenBackbone, TokenModel, WithoutTokens
+from memories.backbones.tokens import TokenBackbone, TokenModel, WithoutTokens, tried
 from memories.base import BackboneSlot, InvalidParameter, TokenMemory
 from memories.token_training.lanes import TokenLanes
 from tasks.base import Outcome, Task, Workbench
@@ -32,6 +32,8 @@ from tasks.longterm.training import JointTraining
 from tasks.longterm.windows import LaneWindows
 
 SPECTRAL_FORMER = BackboneSlot("spectral-former")
+RESERVED = frozenset({"seed_rng", "data_dir", "protocol"})
+"""Arguments of the loader that a suite cannot set."""
 
 
 @task("tsl-longterm", family="forecasting", source="Wu et al. 2023; Marquez 2025")
@@ -64,13 +66,14 @@ class TslLongterm(Task):
             early versions of the library.
         learning_rate: Adam's, in the first two epochs.
         epochs: Epochs at most.
-        options: What the dataset takes, e.g. ``{columns: [OT]}`` for a csv.
+        options: What the dataset takes, e.g. ``{rows: 2000, channels: 3}`` for synth-drift.
 
     Metrics are in standard deviations of the training rows unless their name says ``original``.
     On a fixed series seeds vary initialisation, batch order and dropout, not the data.
     """
 
     protocol: ClassVar[str] = "tokens"
+    trains: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -94,6 +97,8 @@ class TslLongterm(Task):
         self.semantics: Semantics = semantics
         self.drop_last_test = drop_last_test
         self.recipe = replace(OFFLINE, learning_rates=(learning_rate,), max_epochs=epochs)
+        if reserved := RESERVED & self.options.keys():
+            raise InvalidParameter("options", f"'{min(reserved)}' is no option of a dataset")
         try:
             sample = self._load(np.random.default_rng(0))
             sample.require_origins(self.lookback, self.horizon)
@@ -101,11 +106,22 @@ class TslLongterm(Task):
             where = f" ({problem.place})" if problem.place and problem.place != dataset else ""
             raise InvalidParameter("dataset", problem.message + where, problem.help) from problem
         self.sample = sample
+        self._require_whole_batch()
         self.token_dim = self._token_dim()
 
     def _load(self, rng: np.random.Generator) -> Series:
         options: dict[str, Any] = self.options
         return data.load(self.dataset, seed_rng=rng, protocol="offline", **options)
+
+    def _require_whole_batch(self) -> None:
+        """Nothing, if windows of the test are left once its last partial batch is dropped."""
+        windows, batch = len(self.sample.split.test_origins(self.horizon)), self.recipe.batch
+        if self.drop_last_test and windows < batch:
+            raise InvalidParameter(
+                "drop_last_test",
+                f"leaves no window to test on: there are {windows}, a batch is {batch}",
+                "set it to false, or lower the horizon",
+            )
 
     def _token_dim(self) -> int:
         """Width of the encoder's tokens.
@@ -121,15 +137,10 @@ class TslLongterm(Task):
                 "take spectral-former or itransformer, or list it as a memory: "
                 f"{{name: plain-backbone, params: {{backbone: {self.encoder.name}}}}}",
             )
-        try:
-            probe = build(
-                channels=self.channels, lookback=self.lookback, horizon=1,
-                generator=torch.Generator(), **self.encoder.params,
-            )  # fmt: skip
-        except InvalidParameter as wrong:
-            message = f"{wrong.parameter} of {self.encoder.name} {wrong.message}"
-            raise InvalidParameter("encoder", message, wrong.help) from wrong
-        return int(probe.token_dim)
+        sizes = {"channels": self.channels, "lookback": self.lookback, "horizon": 1}
+        probe = tried("encoder", self.encoder, **sizes)
+        assert isinstance(probe, TokenBackbone)
+        return probe.token_dim
 
     @property
     def channels(self) -> int:

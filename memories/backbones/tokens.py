@@ -4,17 +4,41 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable
+from inspect import signature
 
 import torch
 from torch import Tensor, nn
 from typing_extensions import override
 
+from bench import registry
 from memories.backbones.base import Backbone, Training
 from memories.backbones.layers import linear
-from memories.base import State, TokenMemory
+from memories.base import BackboneSlot, InvalidParameter, State, TokenMemory
 
 Addend = Callable[[Tensor], Tensor | None]
 """Maps hidden states [B, N, C, d] to what is added to the forecast, [B, C, H], or None."""
+
+
+def tried(parameter: str, choice: BackboneSlot, **sizes: int) -> nn.Module:
+    """The chosen backbone built once, so that a wrong choice is told before anything runs.
+
+    Args:
+        parameter: What the choice was given for.
+        choice: Name and parameters.
+        sizes: Channels, lookback and horizon.
+
+    Raises:
+        InvalidParameter: If the backbone refuses a parameter of its own or a size.
+    """
+    build = registry.get("backbone", choice.name).cls
+    given = {**sizes, "generator": torch.Generator()}
+    taken = {name: given[name] for name in signature(build).parameters if name in given}
+    try:
+        built: nn.Module = build(**taken, **choice.params)
+    except InvalidParameter as wrong:
+        message = f"{wrong.parameter} of {choice.name} {wrong.message}"
+        raise InvalidParameter(parameter, message, wrong.help) from wrong
+    return built
 
 
 class TokenBackbone(Backbone):

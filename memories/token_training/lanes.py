@@ -65,6 +65,7 @@ class TokenLanes:
         self.buffers = {name: torch.stack([own[name] for own in named]) for name in named[0]}
         self._gradient = grad(self._loss, has_aux=True)
         self._chunk: int | None = None
+        self._noise_sizes: dict[tuple[int, bool], int] = {}
 
     def tensors(self) -> dict[str, Tensor]:
         """All that changes in training, to be kept in a check-point."""
@@ -72,13 +73,13 @@ class TokenLanes:
         return own | {BUFFER + name: buffer for name, buffer in self.buffers.items()}
 
     def restore(self, kept: Mapping[str, Tensor]) -> None:
-        """Go back to where `tensors` was taken."""
+        """Go back to where `tensors` was taken, with copies: steps write into what lanes hold."""
         device = self.weights.device
         self.numbers = kept["numbers"].cpu()
         self.weights, self.first, self.second = (
-            kept[name].to(device) for name in ("weights", "first", "second")
+            kept[name].to(device, copy=True) for name in ("weights", "first", "second")
         )
-        self.buffers = {name: kept[BUFFER + name].to(device) for name in self.buffers}
+        self.buffers = {name: kept[BUFFER + name].to(device, copy=True) for name in self.buffers}
 
     def select(self, lanes: Tensor) -> None:
         """Keep only these lanes, by their place among those here [n], int64."""
@@ -204,18 +205,25 @@ class TokenLanes:
 
     def _drawn(self, part: slice, step: int, given: tuple[Any, ...]) -> Tensor | None:
         """Dropout's random numbers [n, size] of the lanes in a part; None without dropout."""
+        windows, _, _, picks = given
+        shape = windows.shape[1], picks is None
+        if shape not in self._noise_sizes:
+            self._noise_sizes[shape] = self._noise_size(given)
+        if not (size := self._noise_sizes[shape]):
+            return None
+        return torch.stack([self._random(int(lane), step, size) for lane in self.numbers[part]])
+
+    @torch.no_grad()
+    def _noise_size(self, given: tuple[Any, ...]) -> int:
+        """How many random numbers a pass of one lane takes."""
         windows, _, snapshots, picks = pytree.tree_map(
             lambda entry: entry[0] if torch.is_tensor(entry) else entry, given
         )
         if picks is not None:
             snapshots = {name: entry.index_select(0, picks) for name, entry in snapshots.items()}
         counting = Training()
-        with torch.no_grad():
-            self.model.forecast(windows, snapshots, counting)
-        if not counting.used:
-            return None
-        rows = [self._random(int(lane), step, counting.used) for lane in self.numbers[part]]
-        return torch.stack(rows)
+        self.model.forecast(windows, snapshots, counting)
+        return counting.used
 
     def _random(self, lane: int, step: int, size: int) -> Tensor:
         """Numbers of U(0, 1) [size], drawn where they are used: they are many."""

@@ -71,7 +71,7 @@ def judge(
     if yardsticks.frozen_mse > 0:  # against a backbone without error there is no relative gain
         outcome.metrics.append(skill("skill", 1 - mse / yardsticks.frozen_mse))
     outcome.metrics += adaptation(errors, yardsticks.frozen)
-    _doubt(outcome, mse, yardsticks)
+    doubt(outcome, mse, yardsticks.persistence_mse)
     if setting.schedule is not None:
         _tell_regimes(outcome, errors, origins, setting, setting.schedule)
     if reports is not None and reports.values:
@@ -86,9 +86,9 @@ def warn(outcome: Outcome, texts: Sequence[str]) -> None:
         outcome.notes.setdefault("warnings", []).extend(texts)
 
 
-def _doubt(outcome: Outcome, mse: float, yardsticks: Yardsticks) -> None:
-    """Mark an error that is too small to be believed."""
-    if mse < TOO_GOOD * yardsticks.persistence_mse:
+def doubt(outcome: Outcome, mse: float, persistence: float) -> None:
+    """Mark an error that is too small, beside that of persistence, to be believed."""
+    if mse < TOO_GOOD * persistence:
         outcome.marks = (*outcome.marks, TOO_GOOD_MARK)
         warn(outcome, ["mse is below 1/10,000 of that of persistence: a leak, or degenerate data"])
 

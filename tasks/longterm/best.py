@@ -66,9 +66,12 @@ class Best:
         return {BEST + name: tensor for name, tensor in (own | buffers | trained).items()}
 
     def restore(self, kept: Mapping[str, Tensor]) -> None:
-        """Go back to where `tensors` was taken."""
-        device = self.weights.device
-        self.error, self.epoch = kept[f"{BEST}error"].cpu(), kept[f"{BEST}epoch"].cpu()
-        self.weights = kept[f"{BEST}weights"].to(device)
-        self.buffers = {name: kept[f"{BEST}{BUFFER}{name}"].to(device) for name in self.buffers}
-        self.trained = {name: kept[f"{BEST}{TRAINED}{name}"].to(device) for name in self.trained}
+        """Go back to where `tensors` was taken, with copies: `offer` writes into what is held."""
+
+        def copied(name: str) -> Tensor:
+            return kept[BEST + name].to(self.weights.device, copy=True)
+
+        self.error, self.epoch = copied("error").cpu(), copied("epoch").cpu()
+        self.weights = copied("weights")
+        self.buffers = {name: copied(BUFFER + name) for name in self.buffers}
+        self.trained = {name: copied(TRAINED + name) for name in self.trained}

@@ -35,11 +35,13 @@ def passed(
 def advanced(
     lanes: TokenLanes, windows: LaneWindows, plan: Plan, origins: Sequence[int], state: State
 ) -> State:
-    """The state after windows were stored that are not scored."""
+    """The state after windows that are not scored, cut into chunks as if they were."""
     if plan.memory_eval != "stream":
         return state
-    for chunk in passed(lanes, windows, plan, [o for o in origins if plan.stored(o)], state):
-        state = chunk.after
+    for start in range(0, len(origins), plan.chunk):
+        stored = [o for o in origins[start : start + plan.chunk] if plan.stored(o)]
+        for chunk in passed(lanes, windows, plan, stored, state):
+            state = chunk.after
     return state
 
 

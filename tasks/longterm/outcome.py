@@ -12,7 +12,7 @@ from torch import Tensor
 from memories.base import State
 from tasks.base import Outcome
 from tasks.data.series import Series
-from tasks.forecasting.outcome import TOO_GOOD, TOO_GOOD_MARK, warn
+from tasks.forecasting.outcome import doubt, warn
 from tasks.forecasting.scores import ForecastScores
 from tasks.longterm.best import Best
 from tasks.longterm.occupancy import Occupancy
@@ -50,7 +50,10 @@ def unwritten(state: State, initial: State) -> Tensor:
 
 
 def judge(tested: Tested, lane: int, series: Series, plan: Plan, persistence: float) -> Outcome:
-    """The outcome of one lane; `nonfinite` if a forecast of the test was not finite.
+    """The outcome of one lane.
+
+    It is `nonfinite` if no epoch had a finite validation error, or a forecast of the test was not
+    finite.
 
     Args:
         tested: All lanes.
@@ -60,6 +63,8 @@ def judge(tested: Tested, lane: int, series: Series, plan: Plan, persistence: fl
         persistence: Mean squared error of repeating the last row.
     """
     scores = tested.scores
+    if not math.isfinite(float(tested.best.error[lane])):
+        return Outcome("nonfinite", "no epoch had a finite validation error")
     bad = int(scores.first_bad[lane])
     if bad >= 0:
         return Outcome("nonfinite", f"first non-finite forecast at origin t={plan.test[bad]}")
@@ -72,17 +77,15 @@ def judge(tested: Tested, lane: int, series: Series, plan: Plan, persistence: fl
     warn(outcome, series.notes)
     if tested.tokens and bool(tested.empty[lane]):
         outcome.marks = (EMPTY_MARK,)
-    if scores.mse(lane) < TOO_GOOD * persistence:
-        outcome.marks = (*outcome.marks, TOO_GOOD_MARK)
+    doubt(outcome, scores.mse(lane), persistence)
     return outcome
 
 
 def _notes(tested: Tested, lane: int, plan: Plan) -> dict[str, Any]:
-    error = float(tested.best.error[lane])
     return {
         "training": {
             "epoch": int(tested.best.epoch[lane]),
-            "validation_mse": error if math.isfinite(error) else None,
+            "validation_mse": float(tested.best.error[lane]),
         },
         "memory": {
             "eval": plan.memory_eval,

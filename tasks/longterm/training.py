@@ -110,7 +110,9 @@ class JointTraining:
     def _end(self, epoch: int) -> None:
         """Validate, keep what is best, and drop the lanes that have stopped improving."""
         trained = self._trained()
-        self.occupancy.note(self.lanes, epoch, "training", 1, trained)
+        by_steps = self.plan.train_memory == "trajectory"
+        held = self.state if by_steps else trained
+        self.occupancy.note(self.lanes, epoch, "training", 1, held)
         state = before_validation(self.lanes, self.windows, self.plan, trained)
         self.occupancy.note(self.lanes, epoch, "validation", 0, state)
         losses, state = validated(self.lanes, self.windows, self.plan, state)
