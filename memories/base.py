@@ -289,6 +289,8 @@ class Router(Memory):
     """How many of the banks, the first ones, are trained to become one group's own."""
     top_k: int = 1
     """Banks that a query is sent to."""
+    banks_are_groups: bool = False
+    """Whether specialist b is group b's own, by construction or because it is trained to be."""
     excludes: bool = False
     """Whether `exclude_ids` keep events from answering."""
     composes: bool = True

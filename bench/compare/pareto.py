@@ -24,6 +24,8 @@ STATE, PARAMS, BITS = "state_floats", "param_floats", "bits_per_float"
 READ, WRITE = "read_us", "write_us"
 PREDICT, OBSERVE = "predict_us", "observe_us"
 """What stands for reads and writes in a forecaster's costs."""
+ROUTE, LEARN = "route_us", "learn_us"
+"""And in those of a router."""
 BATCH = 256.0
 """Queries of the timed read, events of the timed write."""
 
@@ -171,8 +173,12 @@ def _point(task: str, label: str, numbers: Sequence[Number], metric: str) -> Poi
         quality=statistics.fmean(n.value for n in values),
         state_floats=state,
         param_floats=_mean(numbers, PARAMS),
-        read_us=_first(_mean(numbers, READ, BATCH), _mean(numbers, PREDICT)),
-        write_us=_first(_mean(numbers, WRITE, BATCH), _mean(numbers, OBSERVE)),
+        read_us=_first(
+            _mean(numbers, READ, BATCH), _mean(numbers, ROUTE, BATCH), _mean(numbers, PREDICT)
+        ),
+        write_us=_first(
+            _mean(numbers, WRITE, BATCH), _mean(numbers, LEARN, BATCH), _mean(numbers, OBSERVE)
+        ),
         bits_per_float=_mean(numbers, BITS),
     )
 

@@ -139,5 +139,7 @@ def _print(screen: Console, samples: Sequence[Sample]) -> None:
         if number:
             screen.print()
         screen.print(Text(sample.title, style="bold"), soft_wrap=True)
-        for part in sample.parts:
+        for at, part in enumerate(sample.parts):
+            if at:
+                screen.print()
             screen.print(part)

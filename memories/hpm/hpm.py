@@ -25,7 +25,6 @@ from memories.hpm.behaviour import (
     Variant,
 )
 from memories.hpm.core import HierarchicalPrimitiveMemory
-from memories.hpm.load_balance import batch_balance
 from memories.hpm.nearest_events import Neighbours
 from memories.hpm.settings import BANKS, Bank, Settings
 from memories.routers.trained_router import Evidence, Readout, TrainedRouter
@@ -222,9 +221,7 @@ class Hpm(TrainedRouter):
         self.specialists = len(settings.static)
         # without stored events none answers
         self.excludes = settings.behaviour.exclude_self or not settings.dynamic
-        batchwise = settings.behaviour.balance == "batch"
-        # the published loss is a constant: it adds nothing to a gradient
-        self.balance_weight = balance_weight if batchwise else 0.0
+        self.balance_weight = balance_weight
         core = HierarchicalPrimitiveMemory(self.key_dim, settings, generator=generator)
         self.network = LabelledMemory(
             core, labels, residual=readout == "residual", generator=generator
@@ -246,9 +243,9 @@ class Hpm(TrainedRouter):
         return aux["p"]
 
     @override
-    def penalty(self, aux: Mapping[str, Tensor], labels: Tensor) -> Tensor:
-        balance = batch_balance(aux["p"], aux["selected"], self.top_k)
-        return super().penalty(aux, labels) + self.balance_weight * balance
+    def penalty(self, state: State, aux: Mapping[str, Tensor], labels: Tensor) -> Tensor:
+        balance = self.core.balance_loss(state, aux)
+        return super().penalty(state, aux, labels) + self.balance_weight * balance
 
     @override
     def evidence(self, state: State, codes: Tensor, ids: Tensor) -> Evidence:

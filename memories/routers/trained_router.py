@@ -74,6 +74,7 @@ class TrainedRouter(Router):
         super().__init__()
         self.key_dim, self.continual = key_dim, continual
         self.route_supervision = route_supervision
+        self.banks_are_groups = route_supervision > 0
         self.register_buffer("groups", torch.tensor(list(label_groups)), persistent=False)
 
     def require_specialists(self, label_groups: Sequence[int]) -> None:
@@ -98,8 +99,14 @@ class TrainedRouter(Router):
     def probabilities(self, aux: Mapping[str, Tensor]) -> Tensor:
         """The routing [Q, banks] in what the network says beside the scores."""
 
-    def penalty(self, aux: Mapping[str, Tensor], labels: Tensor) -> Tensor:
-        """What the loss adds to the cross-entropy of the scores, a scalar."""
+    def penalty(self, state: State, aux: Mapping[str, Tensor], labels: Tensor) -> Tensor:  # noqa: ARG002
+        """What the loss adds to the cross-entropy of the scores, a scalar.
+
+        Args:
+            state: After `account` of the same forward.
+            aux: What the network said.
+            labels: [B].
+        """
         if not self.route_supervision:
             return aux["l/T"].new_zeros(())
         logits = aux["l/T"][:, : self.specialists]
@@ -180,23 +187,22 @@ class TrainedRouter(Router):
         evidence, held = self.evidence(state, codes, ids), self._held(state)
         packing, names = Packing.of(self.network), [n for n, _ in self.network.named_parameters()]
 
-        def loss(weights: Tensor, rows: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        def loss(weights: Tensor, rows: Tensor) -> tuple[Tensor, State]:
             named = dict(zip(names, packing.unpack(weights), strict=True))
             given = state, codes[rows]
             scores, aux = functional_call(self.network, named, given, evidence(rows))
-            right = labels[rows]
-            return F.cross_entropy(scores, right) + self.penalty(aux, right), aux
+            right, after = labels[rows], self.account(state, aux)
+            return F.cross_entropy(scores, right) + self.penalty(after, aux, right), after
 
         gradient_of = grad_and_value(loss, has_aux=True)
         rate = run.weights.new_tensor(LEARNING_RATE)
         for rows in order.unbind(0):
-            gradient, (_, aux) = gradient_of(run.weights, rows)
+            gradient, (_, state) = gradient_of(run.weights, rows)
             moved = adamw_step(
                 run.weights, gradient, run.first, run.second, run.step, rate, WEIGHT_DECAY
             )
             weights = moved[0] if held is None else torch.where(held, run.weights, moved[0])
             run = Run(weights, *moved[1:], run.step + 1)
-            state = self.account(state, aux)
         return run, state
 
     def _held(self, state: State) -> Tensor | None:

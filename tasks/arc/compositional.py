@@ -50,11 +50,12 @@ SHIFTS = [step for step in product(range(-3, 4), repeat=2) if step != (0, 0)]
 
 FAMILIES = (
     Family(
-        "rotate", GROUP, "the grid turned by so many quarters", ("turns",),
+        "rotate", GROUP, "the grid turned counter-clockwise by so many quarters", ("turns",),
         one_of((1,), (2,), (3,)), of_mixed(rotate),
     ),
     Family(
-        "reflect", GROUP, "the grid flipped: up-down 0, left-right 1, about a diagonal 2 or 3",
+        "reflect", GROUP,
+        "the grid flipped: up-down (0), left-right (1), about its diagonal (2), its other one (3)",
         ("axis",), one_of((0,), (1,), (2,), (3,)), of_mixed(reflect),
     ),
     Family(
@@ -70,7 +71,7 @@ FAMILIES = (
         ("axis", "mirror"), one_of(*product((0, 1), repeat=2)), of_mixed(concat),
     ),
     Family(
-        "compose", GROUP, "the grid flipped about an axis, then moved round its edges",
+        "compose", GROUP, "the grid flipped (axis as in reflect), then moved round its edges",
         ("axis", "down", "right"), one_of(*product(range(4), range(1, 4), range(1, 4))),
         of_mixed(compose),
     ),

@@ -74,7 +74,7 @@ def episode(
         parameters = rule.draw(rng)
         pairs: list[Pair] = []
         rejected = 0
-        while rejected <= MOST_REJECTED:
+        while rejected < MOST_REJECTED:
             drawn = rule.pair(rng, parameters)
             if drawn is None or not _shows_a_rule(drawn):
                 rejected += 1

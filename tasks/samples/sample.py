@@ -10,12 +10,15 @@ from tasks.samples.sparkline import sparkline
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult
+    from rich.measure import Measurement
     from rich.text import Text
 
 MOST_COLUMNS = 100
 """Width that drawings fill at most, however wide the terminal or pipe is."""
 SPARK_COLUMNS = 16
-"""Width of a series of numbers within a table."""
+"""Width of a series of numbers within a table, where there is room."""
+FEWEST_SPARK_COLUMNS = 4
+BETWEEN_COLUMNS = 2
 
 Cell: TypeAlias = str | int | float | tuple[float, ...] | None
 """What stands in a table: a word, a number, a series of numbers, or nothing."""
@@ -101,26 +104,78 @@ class Table:
         from rich.text import Text
 
         yield Text(self.title, style="italic")
-        drawn = Drawn(box=None, pad_edge=False)
+        drawn = Drawn(box=None, pad_edge=False, padding=(0, BETWEEN_COLUMNS, 0, 0))
+        widths = self._widths(options.max_width)
         for at, name in enumerate(self.columns):
             numbers = all(isinstance(row[at], int | float | None) for row in self.rows)
-            drawn.add_column(Text(name), justify="right" if numbers else "left", overflow="fold")
+            drawn.add_column(
+                Text(name),
+                justify="right" if numbers else "left",
+                overflow="fold",
+                width=widths[at],
+            )
         for row in self.rows:
             drawn.add_row(*(_shown(cell, options.ascii_only) for cell in row))
         yield drawn
         if self.left_out:
             yield Text(f"and {self.left_out} more")
 
+    def _widths(self, room: int) -> list[int]:
+        """Widths in which no word is broken, whether they fit or not, and then what is left."""
+        columns = list(zip(self.columns, *self.rows, strict=True))
+        widths = [max(map(_least, cells)) for cells in columns]
+        wanted = [max(map(_most, cells)) for cells in columns]
+        spare = room - sum(widths) - BETWEEN_COLUMNS * (len(widths) - 1)
+        for _ in range(min(spare, sum(wanted) - sum(widths))):
+            lacking = [most - width for most, width in zip(wanted, widths, strict=True)]
+            widths[lacking.index(max(lacking))] += 1
+        return widths
+
 
 def _plain(cell: Cell) -> Any:
     return list(cell) if isinstance(cell, tuple) else cell
 
 
-def _shown(cell: Cell, ascii_only: bool) -> Text:
+def _shown(cell: Cell, ascii_only: bool) -> Text | _Series:
     from rich.text import Text
 
     if isinstance(cell, tuple):
-        return Text(sparkline(cell, SPARK_COLUMNS, ascii_only=ascii_only), no_wrap=True)
+        return _Series(cell, ascii_only)
+    return Text(_said(cell))
+
+
+def _said(cell: str | int | float | None) -> str:
     if cell is None:
-        return Text("-")
-    return Text(f"{cell:.3g}" if isinstance(cell, float) else str(cell))
+        return "-"
+    return f"{cell:.3g}" if isinstance(cell, float) else str(cell)
+
+
+def _least(cell: Cell) -> int:
+    """The length of a cell's longest word, or the columns that a series needs."""
+    if isinstance(cell, tuple):
+        return min(len(cell), FEWEST_SPARK_COLUMNS)
+    return max(map(len, _said(cell).split()), default=0)
+
+
+def _most(cell: Cell) -> int:
+    """Columns of a cell in one line."""
+    return min(len(cell), SPARK_COLUMNS) if isinstance(cell, tuple) else len(_said(cell))
+
+
+@dataclass(frozen=True)
+class _Series:
+    """A series of numbers in as many columns as there is room for."""
+
+    values: tuple[float, ...]
+    ascii_only: bool
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        from rich.text import Text
+
+        columns = min(SPARK_COLUMNS, options.max_width)
+        yield Text(sparkline(self.values, columns, ascii_only=self.ascii_only))
+
+    def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
+        from rich.measure import Measurement
+
+        return Measurement(_least(self.values), _most(self.values))

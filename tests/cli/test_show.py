@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -150,6 +151,15 @@ def test_a_terminal_is_shown_colours_and_its_own_width(
     monkeypatch.setenv("COLUMNS", "60")
     text = shown(memb, "online-tsf", "-p", "dataset=sm-co2").out
     assert "\x1b[1m" in text
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", text)
+    assert 50 < max(map(len, plain.splitlines())) <= 60
+
+
+def test_a_blank_line_stands_between_the_parts_of_a_sample(memb: Memb) -> None:
+    text = shown(memb, "pair-recall").out
+    assert "\n\nwritten\n" in text
+    assert "\n\nasked\n" in text
+    assert "\n\n\n" not in text
 
 
 def test_the_verb_explains_itself_and_is_listed(memb: Memb) -> None:

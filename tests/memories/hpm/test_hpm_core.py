@@ -229,6 +229,48 @@ def test_an_event_answers_its_own_query_only_where_it_is_not_excluded(exclude_se
     assert torch.equal(memory(state, z, torch.full((6,), -1))[1]["nn_idx"], own)
 
 
+def test_an_event_without_an_id_is_never_excluded() -> None:
+    memory = core(banks=("instance",), cross_attention=False)
+    keys = codes(7, 4)
+    state = memory.write(memory.init_state(), keys, {"instance": keys})
+    nobody = torch.full((4,), -1)
+    assert memory(state, keys, nobody)[1]["nn_idx"][0, :, 0].tolist() == [0, 1, 2, 3]
+
+
+def test_of_events_with_one_key_the_newest_answers_wherever_it_lies() -> None:
+    """Five events on three slots: the fifth lies in slot 1, before an older one in slot 2."""
+    memory = core(banks=("instance",), capacity=3, retrieval_k=1, cross_attention=False)
+    key = codes(7, 1).expand(5, -1)
+    state = memory.write(memory.init_state(), key, {"instance": key})
+    assert memory(state, key[:1])[1]["nn_idx"].tolist() == [[[1]]]
+
+
+def test_the_published_query_maps_are_drawn_as_those_of_a_linear_layer() -> None:
+    maps = core(64, banks=DYNAMIC, variant="source").dynamic.query_maps.detach()
+    # of 8,192 uniform draws the largest is within a thousandth of the bound 1 / sqrt(64)
+    assert float(maps.abs().max()) == pytest.approx(1 / 8, rel=2e-3)
+    identity = core(64, banks=DYNAMIC, variant="source", flags={"dyn_init": "identity"})
+    assert torch.equal(identity.dynamic.query_maps, torch.eye(64).repeat(2, 1, 1))
+
+
+def test_the_output_starts_as_a_tenth_of_what_the_banks_say() -> None:
+    memory = core(banks=STATIC)
+    assert torch.equal(memory.output.weight, 0.1 * torch.eye(16))
+    assert not memory.output.bias.any()
+
+
+def test_the_settings_are_those_of_the_published_code() -> None:
+    """Its three banks, two of them asked, 16 primitives in two levels, 10,000 events, five read."""
+    plain = Settings()
+    assert plain.banks == ("compositional", "pattern", "relational")
+    assert (plain.top_k, plain.primitives, plain.levels) == (2, 16, 2)
+    assert (plain.capacity, plain.retrieval_k, plain.temperature) == (10_000, 5, 0.05)
+    assert (plain.usage_threshold, plain.top_fraction) == (100, 0.3)
+    assert plain.max_frozen_fraction == 0.5
+    assert plain.cross_attention
+    assert not plain.guided
+
+
 @pytest.mark.parametrize(
     ("banks", "width", "settings", "count"),
     [
@@ -288,6 +330,14 @@ def test_lanes_answer_and_learn_as_alone(form: dict[str, Any]) -> None:
             expected = torch.zeros_like(weights) if weights.grad is None else weights.grad
             scale = max(1.0, float(expected.abs().max()))
             torch.testing.assert_close(slopes[name][lane], expected, rtol=0, atol=1e-5 * scale)
+
+
+def test_no_more_banks_are_asked_than_there_are() -> None:
+    memory = core(banks=("pattern",), top_k=2)
+    aux = memory(memory.init_state(), codes(1, 5))[1]
+    assert memory.settings.routed == 1
+    # the share of the choices that went to the one bank is one, not a half
+    assert float(memory.balance_loss(memory.init_state(), aux).detach()) == 1
 
 
 @pytest.mark.parametrize("banks", [(), ("pattern", "pattern")])

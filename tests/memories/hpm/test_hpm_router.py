@@ -9,7 +9,7 @@ import torch
 
 from memories.base import InvalidParameter, state_floats
 from memories.hpm.behaviour import VARIANTS, Behaviour
-from memories.hpm.settings import BANKS, STATIC
+from memories.hpm.settings import BANKS, STATIC, Settings
 from tests.memories.routers.labelled import (
     GROUPS,
     WIDTH,
@@ -27,6 +27,7 @@ def test_the_forms_differ_in_their_banks_and_their_behaviour() -> None:
     assert static.banks == STATIC
     assert full.core.settings.behaviour == static.core.settings.behaviour == Behaviour()
     assert source.core.settings.behaviour == VARIANTS["source"]
+    assert full.core.settings == Settings(banks=BANKS, capacity=64)
     published = router("hpm", variant="source")
     assert published.core.settings == source.core.settings
 
@@ -117,6 +118,21 @@ def test_behind_a_closed_gate_the_head_sees_the_code_alone() -> None:
     opened = router("hpm", readout="residual")
     opened.fit(training(1, steps=10), torch.Generator())
     assert abs(float(opened.report(opened.init_state())["gate"].detach())) > 1e-3
+
+
+def test_the_share_of_frozen_primitives_leaves_padding_out() -> None:
+    """Seven primitives in two levels of 3 and 4, padded to 4: one frozen of seven."""
+    memory = router("hpm-static", banks=["pattern"], primitives_per_bank=7)
+    state = dict(memory.init_state())
+    state["frozen"] = torch.zeros_like(state["frozen"])
+    state["frozen"][0, 1, 3] = True
+    assert float(memory.report(state)["frozen_share"]) == pytest.approx(1 / 7)
+
+
+def test_a_dense_mixture_asks_all_its_experts() -> None:
+    memory = router("dense-moe", experts=3)
+    routing = memory.route(memory.init_state(), events(1)["z"])[1]
+    assert memory.chosen(routing).all()
 
 
 def test_a_closed_gate_that_no_one_looks_through_is_refused() -> None:
