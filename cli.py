@@ -10,7 +10,7 @@ import os
 import sys
 import traceback
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -33,6 +33,7 @@ from bench.verbs.options import (
     SuiteArg,
     complete_memories,
     complete_names,
+    complete_tasks,
 )
 from bench.verbs.run import (
     check_device,
@@ -42,6 +43,7 @@ from bench.verbs.run import (
     run_folder,
     run_suite,
     run_trial,
+    use_data_dir,
 )
 
 EPILOG = (
@@ -438,6 +440,35 @@ def info(
         console.print_table("", ("parameter", "type", "default", "meaning"), (
             (p["name"], p["type"], p["default"], p["doc"]) for p in facts["params"]
         ))  # fmt: skip
+
+
+@app.command(
+    epilog="memb show pair-recall\n\nmemb show online-tsf -p dataset=sm-co2 -n 2\n\n"
+    "memb show episodic-events --seed 3 --format json"
+)
+def show(
+    task: Annotated[str, typer.Argument(help="A registered task.", autocompletion=complete_tasks)],
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", "-p", metavar="PARAM=VALUE", help="Set a parameter of the task."),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the data.")] = 0,
+    number: Annotated[int, typer.Option("--number", "-n", min=1, help="Samples to show.")] = 1,
+    format_: Annotated[
+        Literal["rich", "json"],
+        typer.Option("--format", help="Drawn, or as data.", rich_help_panel="Output"),
+    ] = "rich",
+    plugin: PluginOpt = None,
+    data_dir: DataDirOpt = None,
+    json_: JsonOpt = False,
+) -> None:
+    """Draw samples of a task's data, so that a person can look at what is being asked."""
+    from bench.verbs import show as verb
+
+    load_plugins(plugin)
+    use_data_dir(data_dir)
+    chosen = "json" if json_ else format_
+    verb.show(task, set_ or (), seed=seed, n=number, format=chosen)
 
 
 @app.command()

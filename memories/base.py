@@ -17,7 +17,7 @@ whose maths cannot be vmapped sets `vectorized = False` and is looped over, lane
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, TypeAlias
@@ -26,9 +26,10 @@ import torch
 from torch import Tensor, nn
 
 from memories.backbones.base import Training
-
-State: TypeAlias = Mapping[str, Tensor]
-"""A memory's state: names to tensors of constant shape and dtype."""
+from memories.memory import InvalidParameter as InvalidParameter
+from memories.memory import Memory as Memory
+from memories.memory import State as State
+from memories.memory import Unsuitable as Unsuitable
 
 Gates: TypeAlias = Mapping[str, Tensor]
 """Per-event gates [N] of a `scan`, as a layer around the memory computes them.
@@ -72,71 +73,12 @@ DICTATED: Mapping[str, tuple[str, ...]] = {
         "channels", "lookback", "horizon", "period", "steps", "backbone", "generator",
     ),
     "tokens": ("token_dim", "channels", "lookback", "horizon", "generator"),
-    "router": ("key_dim", "generator"),
+    "router": ("key_dim", "label_groups", "max_events", "continual", "generator"),
 }  # fmt: skip
 """By protocol, the constructor arguments that the task or the harness gives.
 
 All others are the memory's own: what a suite may set.
 """
-
-
-class InvalidParameter(ValueError):
-    """A parameter has the right type but a value that cannot be used.
-
-    Args:
-        parameter: Name of the constructor parameter at fault.
-        message: What is wrong with it, e.g. ``must be <= key_dim (64), got 80``.
-        help: What to do about it.
-    """
-
-    def __init__(self, parameter: str, message: str, help: str = "") -> None:
-        self.parameter = parameter
-        self.message = message
-        self.help = help
-        super().__init__(f"{parameter}: {message}")
-
-
-class Unsuitable(Exception):
-    """A memory cannot meet a task of this size; raised by its constructor, with the reason.
-
-    Such a pair is no mistake of the suite: it is skipped, and shown as not applicable.
-    """
-
-
-class Memory(nn.Module, ABC):
-    """What all protocols share: slow weights in the module, everything else in the state."""
-
-    vectorized: bool = True
-    """Whether the methods work under `torch.func.vmap`; if not, lanes are looped over."""
-    slow: ClassVar[bool] = False
-    """Whether it is left out of default sweeps because one write costs far more than its peers."""
-    slot_state: tuple[str, ...] = ()
-    """State entries whose first axis is slots; the audit fills their unused slots with NaN."""
-    after_fit: ClassVar[frozenset[str]] = frozenset()
-    """Parameters that `fit` does not read; settings that differ in them alone share its weights."""
-
-    def scalar(self, name: str, value: float) -> None:
-        """Register a scalar that may differ between lanes (a rate, a decay), as a 0-d buffer.
-
-        Such a scalar is read as ``self.<name>``; no Python branch may depend on it.
-        """
-        self.register_buffer(name, torch.tensor(float(value)))
-
-    @abstractmethod
-    def init_state(self) -> State:
-        """The state before any event; calling it again is how a memory is reset."""
-
-    def valid(self, state: State) -> Tensor:
-        """Which slots hold an event, as bool [M]; required where `slot_state` is not empty."""
-        raise NotImplementedError(f"{type(self).__name__} declares slot_state but no valid()")
-
-    def fit(self, train: Mapping[str, Tensor], generator: torch.Generator) -> None:
-        """Train slow weights; the only way to training data, called once before `init_state`.
-
-        Args:
-            train: Training and validation tensors as the task documents them.
-            generator: Source of all randomness of the training.
-        """
 
 
 class AssociativeMemory(Memory):
@@ -390,17 +332,87 @@ class TokenMemory(Memory):
 
 
 class Router(Memory):
-    """Scores labels for an embedding and says through which banks the answer came."""
+    """Scores labels for a context code and says through which banks the answer came.
+
+    Codes are unit vectors z [d]; labels count from 0; an id says which event it is, -1 none. A
+    task builds it with ``key_dim`` = d, ``label_groups``, the group of each label, ``max_events``,
+    and ``continual``, whether it is trained in stages. It then follows one of two schedules:
+
+    - once: `fit(train, generator)`, then `init_state`, then `learn` of the events it may remember.
+      ``train`` holds ``z`` [N, d], ``label`` [N] and ``id`` [N] of the training events, and
+      ``order`` [T, B], the rows of each of T steps: all routers train on the same batches;
+    - continual: `init_state`, then `fit_stage` once per stage, with the events of that stage
+      alone. What is trained there changes at test time, and so it is state.
+
+    Labels and ids are int64. Routers without weights to train follow both schedules as well: for
+    them, `fit` does nothing and `fit_stage` is `learn`.
+    """
+
+    banks: tuple[str, ...] = ()
+    """Names of the columns of `routing`; none if it has no banks."""
+    specialists: int = 0
+    """How many of the banks, the first ones, are trained to become one group's own."""
+    top_k: int = 1
+    """Banks that a query is sent to."""
+    banks_are_groups: bool = False
+    """Whether specialist b is group b's own, by construction or because it is trained to be."""
+    excludes: bool = False
+    """Whether `exclude_ids` keep events from answering."""
+    composes: bool = True
+    """Whether learning A then B equals learning A and B together."""
 
     @abstractmethod
     def route(
         self, state: State, z: Tensor, exclude_ids: Tensor | None = None
     ) -> tuple[Tensor, Tensor, State]:
-        """Scores [Q, labels] and routing [Q, banks] for embeddings [Q, d], and the new state."""
+        """Scores [Q, labels] and routing [Q, banks] for codes [Q, d], and the state after it.
+
+        The routing is a probability over the banks before any is left out, or all zero where none
+        can answer.
+
+        Args:
+            state: Before the queries; no answer depends on the other queries of the call.
+            z: [Q, d].
+            exclude_ids: [Q], the event that must not answer, -1 for none; or None.
+        """
 
     @abstractmethod
-    def learn(self, state: State, z: Tensor, label: Tensor) -> State:
-        """The state after labelled examples were written; events only, no training."""
+    def learn(self, state: State, z: Tensor, labels: Tensor, ids: Tensor) -> State:
+        """The state after N labelled events were written, in order; trains nothing.
+
+        Arguments are those of `fit_stage`. A router may drop an event whose id it holds already.
+        """
+
+    def fit_stage(
+        self,
+        state: State,
+        z: Tensor,
+        labels: Tensor,
+        ids: Tensor,
+        order: Tensor,  # noqa: ARG002
+    ) -> State:
+        """The state after one stage: training on its N events, then their writing.
+
+        Args:
+            state: State after the stages before.
+            z: [N, d].
+            labels: [N].
+            ids: [N].
+            order: [T, B], the rows of each training step; the optimiser starts afresh.
+        """
+        return self.learn(state, z, labels, ids)
+
+    def chosen(self, routing: Tensor) -> Tensor:
+        """Which banks each query is sent to, bool [Q, banks]: the `top_k` of highest probability.
+
+        Of equal ones the first; a bank of probability 0 is never one of them.
+        """
+        order = routing.sort(dim=-1, descending=True, stable=True).indices
+        return (order.argsort(dim=-1) < self.top_k) & (routing > 0)
+
+    def report(self, state: State) -> Mapping[str, Tensor]:  # noqa: ARG002
+        """Scalars that tell how the router is doing, by snake_case name; nothing by default."""
+        return {}
 
 
 PROTOCOLS: dict[str, type] = {

@@ -27,7 +27,10 @@ class Lift:
     slot: str
 
 
-LIFTS = (Lift("associative", "forecaster", through="errorbank", slot="memory"),)
+LIFTS = (
+    Lift("associative", "forecaster", through="errorbank", slot="memory"),
+    Lift("associative", "router", through="label-bank", slot="memory"),
+)
 
 
 def find(source: str, target: str) -> Lift | None:

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from memories.base import BackboneSlot, State
+from tasks.samples.sample import Sample
 
 Direction = Literal["higher", "lower"]
 
@@ -163,7 +164,20 @@ class Keeper(Protocol):
         """Keep the tensors if what was kept before is old enough; call once per step."""
 
 
-class Workbench(Protocol):
+Split = Literal["validation", "test"]
+
+
+class Randomness(Protocol):
+    """Where a task draws its data from; a workbench is one."""
+
+    def rng(self, seed: int, split: Split, *key: int | str) -> np.random.Generator:
+        """A NumPy generator of this task's data; the same for every memory."""
+
+    def torch_rng(self, seed: int, split: Split, *key: int | str) -> torch.Generator:
+        """A torch generator of this task's data; the same for every memory."""
+
+
+class Workbench(Randomness, Protocol):
     """What the harness gives a task for one block of trials."""
 
     @property
@@ -190,12 +204,6 @@ class Workbench(Protocol):
             dictated: Constructor arguments, one mapping per seed.
             train: Training tensors per seed, for memories that `fit`.
         """
-
-    def rng(self, seed: int, split: Split, *key: int | str) -> np.random.Generator:
-        """A NumPy generator of this task's data; the same for every memory."""
-
-    def torch_rng(self, seed: int, split: Split, *key: int | str) -> torch.Generator:
-        """A torch generator of this task's data; the same for every memory."""
 
     def init_rng(self, seed: int) -> torch.Generator:
         """The generator a seed's modules are initialised with."""
@@ -232,9 +240,6 @@ class Workbench(Protocol):
 
     def progress(self, done: int, total: int) -> None:
         """Report how far the block is; cheap enough to call at every step."""
-
-
-Split = Literal["validation", "test"]
 
 
 class Task(ABC):
@@ -282,6 +287,18 @@ class Task(ABC):
     def curriculum(self) -> Curriculum | None:
         """Where slow weights are meta-trained for this task; None if nowhere."""
         return None
+
+    def samples(self, n: int, seed: int, source: Randomness) -> list[Sample]:
+        """What `memb show` draws: the data of a run with this seed, for a person to look at.
+
+        Optional: a task that does not override it is not shown.
+
+        Args:
+            n: How many; fewer where the task has no more.
+            seed: Seed of the data.
+            source: Generators of this task's data, the same that a run has.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no samples")
 
     @abstractmethod
     def run(self, bench: Workbench) -> list[Outcome]:

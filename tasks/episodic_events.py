@@ -14,7 +14,7 @@ from annotated_types import Ge, Gt, Lt
 from bench.registry import task
 from memories.base import InvalidParameter
 from tasks.association.storage import mark_storage
-from tasks.base import Lanes, Outcome, Split, Task, Workbench
+from tasks.base import Lanes, Outcome, Randomness, Split, Task, Workbench
 from tasks.episodic.calibration import Calibration, calibrate
 from tasks.episodic.codes import BLOCKS, N_DAYS, Codebook, TimeCode
 from tasks.episodic.curriculum import TRAINING_EVENTS, EpisodicCurriculum
@@ -23,7 +23,9 @@ from tasks.episodic.events import Distribution, EventSampler, Order
 from tasks.episodic.questions import ask
 from tasks.episodic.recall import Episode, Recall
 from tasks.episodic.report import Answered
+from tasks.episodic.show import sample
 from tasks.episodic.timeline import OrderBy, Sightings, score, sightings
+from tasks.samples.sample import Sample
 from tasks.tuning import best_lanes, choice
 
 MOST_TIMED_EVENTS = 512
@@ -127,7 +129,14 @@ class EpisodicEvents(Task):
             return None
         return EpisodicCurriculum(self.dim, self.sampler, self.time_code)
 
-    def episode(self, bench: Workbench, seed: int, split: Split, number: int) -> Episode:
+    def samples(self, n: int, seed: int, source: Randomness) -> list[Sample]:
+        """The first test episodes: what happened, and questions of all kinds."""
+        return [
+            sample(self.episode(source, seed, "test", number), f"episode {number}")
+            for number in range(n)
+        ]
+
+    def episode(self, bench: Randomness, seed: int, split: Split, number: int) -> Episode:
         """One episode of a seed; its events and questions do not depend on the width of codes."""
 
         def rng(part: str) -> np.random.Generator:

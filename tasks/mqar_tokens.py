@@ -12,10 +12,12 @@ from torch import Tensor
 
 from bench.registry import task
 from memories.base import InvalidParameter
-from tasks.base import Metric, Outcome, Split, Task, Workbench
+from tasks.base import Metric, Outcome, Randomness, Split, Task, Workbench
 from tasks.mqar.generator import Fillers, SequenceFormat, Sequences, Variant
 from tasks.mqar.model import Gate, RecallModel
+from tasks.mqar.show import sequence
 from tasks.mqar.training import Training
+from tasks.samples.sample import Sample
 
 FINAL_STEPS = 50
 """Last steps whose mean is the final training loss."""
@@ -129,6 +131,11 @@ class MqarTokens(Task):
             "context_dim": 0,
             "max_events": self.format.length,
         }
+
+    def samples(self, n: int, seed: int, source: Randomness) -> list[Sample]:
+        """The first of the test sequences."""
+        drawn = self.format.draw(self.eval_sequences, source.torch_rng(seed, "test", "scored"))
+        return [sequence(self.format, drawn, row) for row in range(min(n, self.eval_sequences))]
 
     def run(self, bench: Workbench) -> list[Outcome]:
         """One outcome per seed: its model trained, its learning rate chosen, then the test."""

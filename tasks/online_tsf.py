@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from bench.registry import task
 from memories.base import BackboneSlot, InvalidParameter, State
-from tasks.base import Lanes, Outcome, Task, Workbench
+from tasks.base import Lanes, Outcome, Randomness, Task, Workbench
 from tasks.data import series as data
 from tasks.data.errors import DataProblem
 from tasks.data.scaling import Scaler
@@ -27,9 +27,11 @@ from tasks.forecasting.pretraining import Pretrained, pretrain
 from tasks.forecasting.recipes import RECIPES
 from tasks.forecasting.reports import Reports
 from tasks.forecasting.scores import ForecastScores
+from tasks.forecasting.show import origin, spread
 from tasks.forecasting.stream import CausalStream
 from tasks.forecasting.training_lanes import Chance
 from tasks.forecasting.yardsticks import Yardsticks, measure
+from tasks.samples.sample import Sample
 from tasks.tuning import best_lanes, choice
 
 RESERVED = frozenset({"seed_rng", "data_dir", "protocol"})
@@ -142,6 +144,15 @@ class OnlineTSF(Task):
             "steps": len(split.update_origins()) + len(split.test_origins(self.horizon)),
             "backbone": self.backbone,
         }
+
+    def samples(self, n: int, seed: int, source: Randomness) -> list[Sample]:
+        """Origins spread over the test rows, the window and what is to be forecast there."""
+        series = self._load(source.rng(seed, "test", "series")) if self.seeded else self.sample
+        scaled = series.scaler().transform(series.values)
+        return [
+            origin(series, scaled, t, self.lookback, self.horizon)
+            for t in spread(series.split.test_origins(self.horizon), n)
+        ]
 
     def run(self, bench: Workbench) -> list[Outcome]:
         """One outcome per seed: the test pass of the setting chosen on validation."""

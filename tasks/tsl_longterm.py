@@ -18,18 +18,20 @@ from bench.registry import task
 from memories.backbones.tokens import TokenBackbone, TokenModel, WithoutTokens, tried
 from memories.base import BackboneSlot, InvalidParameter, TokenMemory
 from memories.token_training.lanes import TokenLanes
-from tasks.base import Outcome, Task, Workbench
+from tasks.base import Outcome, Randomness, Task, Workbench
 from tasks.data import series as data
 from tasks.data.errors import DataProblem
 from tasks.data.series import Series
 from tasks.forecasting.recipes import OFFLINE
 from tasks.forecasting.scores import ForecastScores
+from tasks.forecasting.show import origin, spread
 from tasks.forecasting.stream import CausalStream
 from tasks.longterm.evaluation import before_test, passed
 from tasks.longterm.outcome import Tested, judge, unwritten
 from tasks.longterm.plan import Plan, Semantics, held_in_evaluation
 from tasks.longterm.training import JointTraining
 from tasks.longterm.windows import LaneWindows
+from tasks.samples.sample import Sample
 
 SPECTRAL_FORMER = BackboneSlot("spectral-former")
 RESERVED = frozenset({"seed_rng", "data_dir", "protocol"})
@@ -177,6 +179,15 @@ class TslLongterm(Task):
             "lookback": self.lookback,
             "horizon": self.horizon,
         }
+
+    def samples(self, n: int, seed: int, source: Randomness) -> list[Sample]:
+        """Origins spread over the test rows, the window and what is to be forecast there."""
+        series = self._load(source.rng(seed, "test", "series")) if self.seeded else self.sample
+        scaled = series.scaler().transform(series.values)
+        return [
+            origin(series, scaled, t, self.lookback, self.horizon)
+            for t in spread(series.split.test_origins(self.horizon), n)
+        ]
 
     def run(self, bench: Workbench) -> list[Outcome]:
         """One outcome per seed: the test with the weights of its best epoch."""

@@ -9,7 +9,14 @@ from typing import Any
 from torch import Tensor
 
 from bench import registry
-from bench.audit import associative, forecaster, tokens
+from bench.audit import (
+    associative,
+    forecaster,
+    labelled_events,
+    router,
+    router_training,
+    tokens,
+)
 from bench.audit.subject import Subject, subject
 from bench.audit.verdict import Law, Verdict, clone
 from bench.errors import MembError, Problem
@@ -20,11 +27,13 @@ LAWS: Mapping[str, tuple[Law, ...]] = {
     "associative": associative.LAWS,
     "forecaster": forecaster.LAWS,
     "tokens": tokens.LAWS,
+    "router": router.LAWS,
 }
 DICTATED: Mapping[str, Mapping[str, Any]] = {
     "associative": associative.DICTATED,
     "forecaster": forecaster.DICTATED,
     "tokens": tokens.DICTATED,
+    "router": labelled_events.DICTATED,
 }
 """By protocol, the sizes that a memory is tried at."""
 
@@ -81,11 +90,18 @@ def audit(
         raise MembError(f"no laws for the protocol '{protocol}' of memory '{name}'")
     tried = subject(entry, params, DICTATED[protocol], backbone)
     verdicts = try_laws(tried, protocol)
+    if protocol == "router":
+        staged = subject(entry, params, labelled_events.CONTINUAL, backbone)
+        verdicts = (*verdicts, router_training.STAGES.verdict(staged.build))
     return Audit(name, params, protocol, verdicts, tried.backbone, tried.note)
 
 
 def try_laws(tried: Subject, protocol: str) -> tuple[Verdict, ...]:
     """The verdict of each law of the protocol."""
+    if protocol == "router":
+        ready = labelled_events.Fitted(tried.build)
+        trained = router_training.FIT.verdict(tried.build)
+        return (*(law.verdict(ready) for law in LAWS[protocol]), trained)
     if protocol != "forecaster":
         return tuple(law.verdict(tried.build) for law in LAWS[protocol])
     fitting = forecaster.FIT.verdict(tried.build)

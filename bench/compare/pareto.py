@@ -27,6 +27,8 @@ PREDICT, OBSERVE = "predict_us", "observe_us"
 """What stands for reads and writes in a forecaster's costs."""
 TOKENS, ABSORB = "tokens_us", "absorb_us"
 """What stands for them in a token memory's."""
+ROUTE, LEARN = "route_us", "learn_us"
+"""And in those of a router."""
 Calls = Literal["queries", "forecasts", "passes"]
 """What the timed calls are of: queries and events, forecasts and revealed rows, encoder passes."""
 BATCH = 256.0
@@ -186,10 +188,16 @@ def _point(task: str, label: str, numbers: Sequence[Number], metric: str) -> Poi
         state_floats=state,
         param_floats=_mean(numbers, PARAMS),
         read_us=_first(
-            _mean(numbers, READ, BATCH), _mean(numbers, PREDICT), _mean(numbers, TOKENS)
+            _mean(numbers, READ, BATCH),
+            _mean(numbers, ROUTE, BATCH),
+            _mean(numbers, PREDICT),
+            _mean(numbers, TOKENS),
         ),
         write_us=_first(
-            _mean(numbers, WRITE, BATCH), _mean(numbers, OBSERVE), _mean(numbers, ABSORB)
+            _mean(numbers, WRITE, BATCH),
+            _mean(numbers, LEARN, BATCH),
+            _mean(numbers, OBSERVE),
+            _mean(numbers, ABSORB),
         ),
         bits_per_float=_mean(numbers, BITS),
     )

@@ -19,7 +19,7 @@ from bench import seeds
 from bench.lanes import Lanes
 from bench.running import construct, timing
 from bench.running.timing import Timing
-from memories.base import AssociativeMemory, OnlineForecaster, State, TokenMemory
+from memories.base import AssociativeMemory, OnlineForecaster, Router, State, TokenMemory
 
 ONLINE_REPEATS = 30
 """Rows and forecasts timed: one takes so little that single times scatter."""
@@ -68,6 +68,8 @@ def measure(cell: Measurable, device: str) -> list[dict[str, Any]]:
         found = _forecaster(lanes, dictated, generator)
     elif isinstance(memory, TokenMemory):
         found = _tokens(lanes, dictated, generator)
+    elif isinstance(memory, Router):
+        found = _router(lanes, dictated, generator)
     else:
         found = iter(())
     return [_metric(*cost) for cost in found]
@@ -209,6 +211,38 @@ def _tokens(
         written.append(changed_floats(before, after))
         before = after
     yield "floats_written", statistics.median(written), "floats/pass", None
+
+
+def _router(
+    lanes: Lanes, dictated: Mapping[str, Any], generator: torch.Generator
+) -> Iterator[Cost]:
+    learned = 0
+
+    def events(n: int) -> tuple[Tensor, Tensor, Tensor]:
+        nonlocal learned
+        codes = torch.randn(1, n, dictated["key_dim"], generator=generator)
+        labels = torch.randint(len(dictated["label_groups"]), (1, n), generator=generator)
+        ids = torch.arange(learned, learned + n)[None]  # one that is known may be dropped
+        learned += n
+        unit = torch.nn.functional.normalize(codes, dim=-1)
+        return unit.to(lanes.device), labels.to(lanes.device), ids.to(lanes.device)
+
+    full = lanes.call("learn", lanes.init_state(), *events(max(SIZES)))
+    calls: dict[str, Callable[[], Any]] = {}
+    for n in SIZES:
+        batch = events(n)
+        calls[f"learn_us {n}"] = partial(lanes.call, "learn", full, *batch)
+        calls[f"route_us {n}"] = partial(lanes.call, "route", full, batch[0], None)
+    taken = timing.rounds(calls, lanes.device)
+    for n in SIZES:
+        yield "learn_us", taken[f"learn_us {n}"], "us/event", n
+        yield "route_us", taken[f"route_us {n}"], "us/query", n
+    written, state = [], full
+    for _ in range(SINGLE_WRITES):
+        after = lanes.call("learn", state, *events(1))
+        written.append(changed_floats(state, after))
+        state = after
+    yield "floats_written", statistics.median(written), "floats/event", None
 
 
 def changed_floats(before: State, after: State) -> float:

@@ -23,6 +23,13 @@ def complete_memories(start: str) -> list[str]:
     return [name for name in registry.names("memory") if name.startswith(start)]
 
 
+def complete_tasks(start: str) -> list[str]:
+    """Tasks whose names begin so; nothing is imported for it."""
+    from bench import registry
+
+    return [name for name in registry.names("task") if name.startswith(start)]
+
+
 def complete_names(start: str) -> list[str]:
     """Memories, tasks and backbones whose names begin so."""
     from bench import registry

@@ -29,6 +29,8 @@ LONG = {
     "hmem-multiscale",
     "hmem-snma",
     "hmem-v1",
+    "hpm-source",
+    "hpm-static",
     "mir",
     "ogd-head",
     "onenet",

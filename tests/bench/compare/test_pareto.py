@@ -173,6 +173,21 @@ def test_bits_per_float_have_a_column_only_where_a_task_reports_them() -> None:
     assert math.isclose(fronts(builder.frame())[0].points[0].bits_per_float or 0, 0.3)
 
 
+def test_a_router_is_timed_by_its_routes_and_what_it_learns() -> None:
+    """In batches of 256, as an associative memory is by its reads and writes."""
+    builder = FrameBuilder()
+    accuracy = Metric("family_accuracy", "higher", bounds=(0.0, 1.0))
+    route = Metric("route_us", "lower", "us", kind="perf", primary=False)
+    learn = Metric("learn_us", "lower", "us", kind="perf", primary=False)
+    builder.cell("5-nn", [0.7, 0.8], task="routing", metric=accuracy)
+    builder.cell("5-nn", [65280.0] * 2, task="routing", metric=STATE)
+    for cost, time in ((route, 12.0), (learn, 3.0)):
+        builder.cell("5-nn", [time], task="routing", metric=cost, seeds=[None], x=256.0)
+        builder.cell("5-nn", [50 * time], task="routing", metric=cost, seeds=[None], x=1.0)
+    (front,) = fronts(builder.frame())
+    assert [(p.read_us, p.write_us) for p in front.points] == [(12.0, 3.0)]
+
+
 def test_a_forecaster_is_timed_by_its_forecasts_and_its_revealed_rows() -> None:
     """The front in time is that of predictions: 40 us with more error, 900 us with less."""
     builder = FrameBuilder()
