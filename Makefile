@@ -17,7 +17,7 @@ export OMP_NUM_THREADS := 1
 REFERENCE := assoc-smoke associative-all pair-recall capacity budget matrix-vs-linear interference \
              episodic-events episodic-budget mqar sources-meta drift
 # Suites on licensed data, of which tables alone are committed: they need ETTh1.csv, see
-# 'memb data path etth1'.  make reference REFERENCE= LICENSED="etth1 hmem-ablation"
+# 'memb data path etth1'.  make reference REFERENCE= LICENSED="etth1 hmem-ablation spectral-etth1"
 LICENSED  :=
 JOBS      := 2
 

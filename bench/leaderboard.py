@@ -16,6 +16,7 @@ from typing import Any
 
 from bench import console
 from bench.errors import MembError
+from bench.in_words import listed
 
 RECORDS, PAGES, INDEX = "records", "reference", "README.md"
 """Names below the root: slim runs by suite, one page per suite, the index."""
@@ -167,7 +168,7 @@ def index(pages: Sequence[Page], licensed: Sequence[Page]) -> str:
     text = _INDEX.format(rows="\n".join(rows))
     if licensed:
         names = [p.suite for p in licensed]
-        text += _LICENSED.format(suites=" and ".join(names), words=" ".join(names))
+        text += _LICENSED.format(suites=listed(names), words=" ".join(names))
     return text
 
 
