@@ -46,7 +46,13 @@ def label_metrics(answers: Answers, labels: Counts) -> list[Metric]:
         ),
         share("group_accuracy", groups, GROUP_BY_CHANCE),
         share("macro_f1", macro_f1(answers.predicted, labels, len(FAMILIES)), None),
-        share("family_accuracy_22", float(of_family[HIDDEN].mean()), BY_CHANCE),
+        share(
+            "family_accuracy_22",
+            float(of_family[HIDDEN].mean()),
+            BY_CHANCE,
+            primary=True,
+            answers=int(HIDDEN[labels].sum()),
+        ),
     ]
     found += [
         share("accuracy_of_family", float(value), BY_CHANCE, x=float(family))
