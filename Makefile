@@ -15,7 +15,8 @@ export OMP_NUM_THREADS := 1
 
 # Suites whose records are committed under results/records, and their tables under results/reference.
 REFERENCE := assoc-smoke associative-all pair-recall capacity budget matrix-vs-linear interference \
-             episodic-events episodic-budget mqar sources-meta drift
+             episodic-events episodic-budget mqar sources-meta drift spectral-kv spectral-online \
+             arc-routing arc-continual arc-real
 # Suites on licensed data, of which tables alone are committed: they need ETTh1.csv, see
 # 'memb data path etth1'.  make reference REFERENCE= LICENSED="etth1 hmem-ablation spectral-etth1"
 LICENSED  :=
