@@ -105,6 +105,7 @@ class RunFolder:
             holder = {"pid": os.getpid(), "host": socket.gethostname()}
             self._guarded(lambda: owner.write_text(json.dumps(holder), encoding="utf-8"))
             self._guarded(self._cut_torn_block)
+            self._guarded(self._drop_half_written)
             yield
         finally:
             owner.unlink(missing_ok=True)
@@ -119,6 +120,11 @@ class RunFolder:
                 f"cannot write to {self.path}: {err.strerror or err}",
                 help="records written so far are intact; free some space and run the same command",
             ) from err
+
+    def _drop_half_written(self) -> None:
+        """Remove what safetensors was writing when a kill came; it goes by a name of its own."""
+        for left in (self.path / "checkpoints").glob(".tmp*"):
+            left.unlink(missing_ok=True)
 
     def _cut_torn_block(self) -> None:
         """Cut off what a kill left of one append: a torn line, and lines whose block has no end.

@@ -327,6 +327,19 @@ def test_check_points_are_dropped_by_name(run: RunFolder) -> None:
     run.drop_checkpoints(["b"])
 
 
+def test_what_a_kill_left_of_a_check_point_being_written_does_not_keep_the_folder(tmp_path):
+    """safetensors writes to a name of its own beside the file and renames it."""
+    run = RunFolder(tmp_path)
+    folder = run.checkpoint_file("a").parent
+    folder.mkdir()
+    (folder / ".tmpQVdmNB").write_bytes(b"half")
+    run.checkpoint_file("a").write_bytes(b"whole")
+    with run.lock():
+        assert run.checkpoint_file("a").exists()
+        run.drop_checkpoints(["a"])
+    assert not folder.exists()
+
+
 def test_series_are_float32_readable_without_pickle_and_checksummed(run: RunFolder) -> None:
     about = run.write_series("k1", {"squared_error": np.array([0.1, 2.0]), "lead": [1, 2, 3]})
     assert about["path"] == "series/k1.npz"
