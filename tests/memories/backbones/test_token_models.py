@@ -31,7 +31,7 @@ WINDOWS = batch(0, [0], size=5)[0][0]
 
 def warm(seed: int, memory: object, encoder: object = former) -> tuple[TokenModel, dict]:
     """A model and a state after eight passes."""
-    made = model(seed, memory, encoder)  # type: ignore[arg-type]
+    made = model(seed, memory, encoder)
     state = made.memory.init_state()
     for step in range(8):
         _, hidden = made.forecast(batch(step, [0])[0][0], made.memory.snapshot(state))

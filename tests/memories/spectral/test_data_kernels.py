@@ -48,7 +48,7 @@ def test_the_small_matrix_gives_what_the_t_by_t_matrix_gives(kernel: str, n: int
         seen = spectrum_of_rows(rows, 8, Conventions("empirical", scale=scale))
     else:
         values, components = getattr(reference, kernel)(rows.numpy(), 8)
-        seen = spectrum_of_rows(rows, 8, Conventions(kernel, scale=False))  # type: ignore[arg-type]
+        seen = spectrum_of_rows(rows, 8, Conventions(kernel, scale=False))
     np.testing.assert_allclose(seen.eigenvalues.numpy(), values, rtol=1e-9)
     assert same_up_to_sign(seen.components, components) < 1e-9
 
@@ -107,7 +107,7 @@ def test_a_constant_added_to_every_row_changes_nothing() -> None:
 def test_the_order_of_rows_does_not_matter(kernel: str, seed: int, n: int) -> None:
     rows = drawn(seed, n, 6)
     order = torch.randperm(n, generator=generator(seed))
-    conventions = Conventions(kernel, scale=False)  # type: ignore[arg-type]
+    conventions = Conventions(kernel, scale=False)
     first = spectrum_of_rows(rows, 3, conventions).components
     second = spectrum_of_rows(rows[order], 3, conventions).components
     assert same_up_to_sign(second, first) < 1e-7  # vectors of close eigenvalues feel rounding
@@ -155,6 +155,6 @@ def test_a_matrix_that_is_not_finite_leaves_the_others_alone() -> None:
 )
 def test_what_components_are_divided_by(normalise: str, norms: list[float]) -> None:
     """T = 4 and lambda = (2, .5), so that sqrt(T) lambda_k = (4, 1)."""
-    conventions = Conventions(normalise=normalise)  # type: ignore[arg-type]
+    conventions = Conventions(normalise=normalise)
     components = spectrum_of_rows(CROSS, 2, conventions).components
     assert components.norm(dim=1).tolist() == pytest.approx(norms, abs=1e-11)

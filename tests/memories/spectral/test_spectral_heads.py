@@ -25,7 +25,7 @@ def spectrum(k: int = 5, width: int = 8, batch: tuple[int, ...] = ()) -> Spectru
 
 
 def head(name: str, k: int = 5, tokens: int = 3, dropout: float = 0.5) -> Any:
-    return heads.HEADS[name](8, k, tokens, dropout, generator(1)).double()  # type: ignore[index]
+    return heads.HEADS[name](8, k, tokens, dropout, generator(1)).double()
 
 
 ALL = sorted(heads.HEADS)
@@ -36,7 +36,7 @@ def test_snapshots_may_be_stacked(name: str) -> None:
     batch = spectrum(batch=(4, 2))
     tokens = head(name)(batch)
     assert tokens.shape == (4, 2, 3, 8)
-    alone = head(name)(Spectrum(*(part[3, 1] for part in batch)))  # type: ignore[index]
+    alone = head(name)(Spectrum(*(part[3, 1] for part in batch)))
     torch.testing.assert_close(tokens[3, 1], alone, rtol=0, atol=1e-12)
 
 
@@ -62,13 +62,11 @@ def test_anchors_see_neither_signs_nor_turns_among_equal_eigenvalues() -> None:
     flipped = given._replace(basis=given.basis * signs)
     torch.testing.assert_close(mapping(flipped), mapping(given), rtol=0, atol=1e-6)
     equal = given._replace(eigenvalues=torch.tensor([3.0, 2, 2, 1, 1]).double())
-    turned = equal.basis.clone()  # type: ignore[union-attr]
+    turned = equal.basis.clone()
     cos, sin = 0.6, 0.8
     turned[1], turned[2] = (
         cos * equal.basis[1] + sin * equal.basis[2],
-        (  # type: ignore[index]
-            cos * equal.basis[2] - sin * equal.basis[1]  # type: ignore[index]
-        ),
+        (cos * equal.basis[2] - sin * equal.basis[1]),
     )
     moved = equal._replace(basis=turned)
     torch.testing.assert_close(mapping(moved), mapping(equal), rtol=0, atol=1e-6)
@@ -150,7 +148,7 @@ HIDDEN = torch.randn(4, 6, 3, 8, generator=generator(8))
 @pytest.mark.parametrize("pool", ["mean", "attn-frozen", "attn-trained"])
 @pytest.mark.parametrize("row_per", ["batch", "window", "window-channel"])
 def test_rows_are_pooled_states_averaged_over_what_they_stand_for(pool: str, row_per: str) -> None:
-    summary = Summary(8, pool, row_per, generator(9))  # type: ignore[arg-type]
+    summary = Summary(8, pool, row_per, generator(9))
     rows = summary.rows(HIDDEN.clone().requires_grad_())
     assert not rows.requires_grad
 
@@ -174,7 +172,7 @@ def test_rows_are_pooled_states_averaged_over_what_they_stand_for(pool: str, row
 
 def test_only_a_trained_pooling_has_a_gradient() -> None:
     for pool, trained in (("attn-frozen", False), ("attn-trained", True)):
-        summary = Summary(8, pool, "window", generator(10))  # type: ignore[arg-type]
+        summary = Summary(8, pool, "window", generator(10))
         total = (summary.pooled(HIDDEN.clone().requires_grad_()) ** 2).sum()
         total.backward()
         assert summary.scores is not None

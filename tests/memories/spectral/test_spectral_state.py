@@ -68,7 +68,7 @@ def test_a_refresh_reads_the_rows_that_are_held(kernel: str, window: int | None)
     state = written(memory, rows, 7)
     held = rows if window is None else rows[-window:]
     assert int(memory.held(state)) == len(held)
-    expected = spectrum_of_rows(held, 4, Conventions(kernel))  # type: ignore[arg-type]
+    expected = spectrum_of_rows(held, 4, Conventions(kernel))
     torch.testing.assert_close(state["eigenvalues"], expected.eigenvalues, rtol=1e-9, atol=1e-12)
     assert same_up_to_sign(state["components"], expected.components) < 1e-8
 

@@ -108,7 +108,7 @@ def test_the_closed_form_holds_for_a_different_length_in_every_lane() -> None:
 @pytest.mark.parametrize("kernel", ["exp", "gauss", "matern"])
 def test_halving_a_toeplitz_matrix_keeps_its_eigenpairs(kernel: str, n: int) -> None:
     distance = torch.arange(n, dtype=torch.float64) / 2.5
-    row = time_kernel.profile(kernel, distance)  # type: ignore[arg-type]
+    row = time_kernel.profile(kernel, distance)
     values, vectors = toeplitz_eigenpairs(row, n)
     matrix = scipy.linalg.toeplitz(row.numpy())
     np.testing.assert_allclose(values, scipy.linalg.eigvalsh(matrix)[::-1].clip(0), atol=1e-12)
@@ -148,7 +148,7 @@ def test_a_full_window_is_filtered_exactly_wherever_it_starts_in_the_ring(kernel
     state = memory.init_state()
     for block in rows.split(5):
         state = memory.write(state, block)
-    profile = time_kernel.profile(kernel, torch.arange(20, dtype=torch.float64) / 3)  # type: ignore[arg-type]
+    profile = time_kernel.profile(kernel, torch.arange(20, dtype=torch.float64) / 3)
     values, phi = dense(profile.numpy(), 4)
     newest = rows[-20:].numpy()
     np.testing.assert_allclose(state["eigenvalues"], values, rtol=1e-9)

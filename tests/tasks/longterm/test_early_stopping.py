@@ -43,7 +43,7 @@ def scripted(
     patch.setattr(TokenLanes, "step", step)
     patch.setattr(module, "validated", validated)
     made = training(list(range(len(errors[0]))), Mean, plan(train_memory="trajectory", **more))
-    made.run(Quiet(), 0)  # type: ignore[arg-type]
+    made.run(Quiet(), 0)
     return made, there, steps
 
 

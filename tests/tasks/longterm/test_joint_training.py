@@ -44,7 +44,7 @@ def watched(patch: pytest.MonkeyPatch, made: JointTraining) -> list[tuple[int, A
         return step(self, windows, targets, snapshots, picks, **given)
 
     patch.setattr(TokenLanes, "step", noted)
-    made.run(Quiet(), 0)  # type: ignore[arg-type]
+    made.run(Quiet(), 0)
     return seen
 
 
@@ -54,7 +54,7 @@ def test_after_any_training_an_emptied_v4_forecasts_as_zero_tokens_do():
     """
     made = training([1, 2], spectral("spectral-v4"), V4)
     was = made.lanes.weights.clone()
-    made.run(Quiet(), 0)  # type: ignore[arg-type]
+    made.run(Quiet(), 0)
     assert not torch.equal(made.lanes.weights, was)
     state = before_test(made.lanes, made.windows, made.plan, made.best.into(made.lanes))
     seen = [p.forecasts for p in passed(made.lanes, made.windows, V4, V4.test, state)]
@@ -172,7 +172,7 @@ def test_rows_of_validation_and_test_train_nothing():
     kept = []
     for series in (rows, other):
         made = training([1], spectral(), chosen, series)
-        made.run(Quiet(), 0)  # type: ignore[arg-type]
+        made.run(Quiet(), 0)
         kept.append(made)
     assert torch.equal(kept[0].best.weights, kept[1].best.weights)
     assert not torch.equal(kept[0].best.error, kept[1].best.error)
@@ -186,6 +186,6 @@ def test_rows_of_the_test_choose_nothing():
     kept = []
     for series in (rows, other):
         made = training([1], Mean, plan(recipe=replace(RECIPE, max_epochs=4)), series)
-        made.run(Quiet(), 0)  # type: ignore[arg-type]
+        made.run(Quiet(), 0)
         kept.append(made.best.tensors())
     assert all(torch.equal(kept[0][name], kept[1][name]) for name in kept[0])

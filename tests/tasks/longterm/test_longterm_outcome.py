@@ -134,7 +134,7 @@ def test_rows_are_told_by_phase_and_epoch_as_far_as_a_lane_was_there():
 
 def test_a_memory_that_reports_no_rows_has_no_phases_to_tell():
     of = lanes([0], Mean, former)
-    of.report = lambda state: {}  # type: ignore[method-assign]
+    of.report = lambda state: {}
     held = Occupancy.empty(1, 1)
     for end in (0, 1):
         held.note(of, 1, "training", end, of.init_state())
